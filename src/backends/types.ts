@@ -1,0 +1,76 @@
+/** One contract for every server or API behind Sluice, remote or embedded. Bytes in, bytes out. */
+import type { Usage } from '../core/report.ts';
+import type { TextTokenizer } from '../tokenize/types.ts';
+
+export const backendKinds = [
+  'openai',
+  'vllm',
+  'sglang',
+  'llamacpp',
+  'ollama',
+  'tgi',
+  'anthropic',
+  'embedded',
+] as const;
+export type BackendKind = (typeof backendKinds)[number];
+
+/** What shared code may ask about; it never branches on `kind`. null = not known. */
+export interface BackendCapabilities {
+  /** Caches prompt prefixes on its own. */
+  readonly prefixCache: boolean | null;
+  /** Reports cached tokens in usage. */
+  readonly reportsCachedTokens: boolean | null;
+  /** Offers a tokenize route. */
+  readonly tokenizeRoute: string | null;
+  /** Context window in tokens. */
+  readonly contextWindow: number | null;
+  /** Notices that a non-streaming client went away (llama.cpp does not always). */
+  readonly noticesAbort: boolean | null;
+}
+
+/** Raw header list as node:http and undici use it: name, value, name, value, ... */
+export type RawHeaders = readonly string[];
+
+export interface ForwardRequest {
+  readonly method: string;
+  /** Path with query, as the client sent it. */
+  readonly path: string;
+  /** End-to-end headers only; hop-by-hop and `x-sluice-*` are already removed, content-length is set. */
+  readonly headers: RawHeaders;
+  /** Whole body, or a stream of unknown length that is forwarded as it comes, or null. */
+  readonly body: Uint8Array | NodeJS.ReadableStream | null;
+}
+
+/** Callbacks in the order head, data*, end | error. After `onError` or `abort()` nothing else is called. */
+export interface ForwardHandler {
+  onHead(status: number, headers: RawHeaders, statusText: string): void;
+  /** Return false to pause; `resume` of the handle continues. */
+  onData(chunk: Buffer): boolean;
+  onEnd(trailers: RawHeaders): void;
+  onError(error: Error): void;
+}
+
+export interface ForwardHandle {
+  /** Closes the upstream request now. */
+  abort(): void;
+  resume(): void;
+}
+
+export interface Backend {
+  readonly kind: BackendKind;
+  /** Label for headers and metrics: kind and host:port, no credentials. */
+  readonly name: string;
+  readonly capabilities: BackendCapabilities;
+  /** Everything that makes cached KV interchangeable, as far as the server tells; part of decision keys. */
+  readonly fingerprint: string;
+  /** The backend's own tokenizer when it is known. */
+  readonly tokenizer: TextTokenizer | null;
+  /** Sends once; never repeats a request whose bytes may have left. */
+  forward(request: ForwardRequest, handler: ForwardHandler): ForwardHandle;
+  /** Answers whether requests can be served now; `detail` says what was found. */
+  check(signal: AbortSignal | null): Promise<{ readonly ok: boolean; readonly detail: string }>;
+  close(): Promise<void>;
+}
+
+/** Reads usage from the head and tail of a response without parsing what lies between. */
+export type UsageReader = (head: Uint8Array, tail: Uint8Array) => Usage | null;

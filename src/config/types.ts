@@ -1,0 +1,74 @@
+/** The configuration after defaults; the same keys in the file, in `SLUICE_*` variables and in `createSluice`. */
+import type { MethodName } from '../core/method.ts';
+
+export type BackendSetting =
+  'auto' | 'openai' | 'vllm' | 'sglang' | 'llamacpp' | 'ollama' | 'tgi' | 'anthropic' | 'embedded';
+
+export interface Config {
+  readonly host: string;
+  /** 0 = any free port. */
+  readonly port: number;
+  /** Base URLs of upstream servers; empty = the embedded backend answers. The first one is used until there is a router. */
+  readonly upstream: readonly string[];
+  readonly backend: BackendSetting;
+  /** Folder of a local `tokenizer.json` of the backend's model; null = the shipped one, counts marked estimated. */
+  readonly tokenizer: string | null;
+  readonly compress: {
+    readonly enabled: boolean;
+    readonly method: MethodName;
+    /** Share of tokens to keep, (0, 1]; clients can only ask for a higher one. */
+    readonly rate: number;
+    /** Spans below this many tokens are left alone. */
+    readonly min_tokens: number;
+    /** `open` = forward the original on failure; `closed` = answer with an error. */
+    readonly on_failure: 'open' | 'closed';
+    readonly survivors: {
+      readonly classes: readonly string[];
+      readonly literals: readonly string[];
+      readonly patterns: readonly string[];
+    };
+    /** Also compress user text of earlier turns and completion prompts without recognisable sections. */
+    readonly plain_text: boolean;
+    /** Honour `sluice` fields inside bodies. */
+    readonly body_wishes: boolean;
+  };
+  readonly score: {
+    /** Folder of the causal scorer's manifest; null = the shipped scout. */
+    readonly model: string | null;
+    /** Folder of a token classifier for llmlingua2; null = the shipped one, if any. */
+    readonly classifier: string | null;
+    /** Worker threads; threads x workers never exceeds the cores. */
+    readonly workers: number;
+    readonly threads: number;
+    /** Chunks that may wait. */
+    readonly queue: number;
+    readonly cache_entries: number;
+  };
+  readonly embedded: {
+    readonly model: string | null;
+    readonly max_tokens: number;
+    readonly queue: number;
+  };
+  readonly limits: {
+    /** Bodies above this are passed through unread. */
+    readonly inspect_bytes: number;
+    /** Bodies on Sluice's own routes above this are refused (413). */
+    readonly max_body_bytes: number;
+    /** Time for compressing one request, milliseconds. */
+    readonly compress_ms: number;
+    readonly connect_ms: number;
+    /** Time until the upstream's response head, milliseconds. */
+    readonly upstream_head_ms: number;
+    /** Silence inside a response body, milliseconds. */
+    readonly upstream_idle_ms: number;
+    readonly reports: number;
+    readonly decisions_bytes: number;
+    readonly originals_bytes: number;
+  };
+  readonly tenant: {
+    /** Take `x-sluice-tenant` from clients; only behind a trusted hop. */
+    readonly trust_header: boolean;
+  };
+  readonly log: { readonly level: 'silent' | 'error' | 'warn' | 'info' | 'debug' };
+  readonly state_dir: string;
+}

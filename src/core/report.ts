@@ -1,0 +1,106 @@
+/** What one request's handling looked like; the body of `/v1/requests/{id}` and of `req.sluice`. */
+import type { ContentKind, Policy, SpanKind, SpanReason } from './span.ts';
+import type { MethodName } from './method.ts';
+
+/**
+ * - `compressed`: at least one span was decided anew and is shorter
+ * - `replayed`: every shortened span was decided by an earlier request
+ * - `unchanged`: looked at, nothing was worth changing
+ * - `bypassed`: not looked at (switched off, not a dialect, unreadable body); forwarded byte for byte
+ * - `failed-open`: compressing failed; the original bytes were forwarded
+ */
+export type Decision = 'compressed' | 'replayed' | 'unchanged' | 'bypassed' | 'failed-open';
+
+/**
+ * Why something was not compressed. One vocabulary for header, metric, log and report.
+ * - `off-by-client`, `off-by-config`: switched off
+ * - `not-a-dialect`: path or method carries no text that we read
+ * - `not-json`, `duplicate-key`, `lone-surrogate`, `too-deep`, `content-encoding`, `body-too-large`, `unexpected-shape`:
+ *   the body was passed through untouched
+ * - `pinned`: policy forbids it
+ * - `too-short`: below the minimum number of tokens
+ * - `no-method`: no method for this content kind is configured or available
+ * - `method-unavailable`: the model that the method needs is missing or not warm
+ * - `not-worth-it`: the result would not be shorter, or projected cost not lower
+ * - `survivor-lost`: a declared survivor would be missing; the span goes out as it came
+ * - `deadline`: the scorer was late; `queue-full`: its queue was; `scorer-error`: it failed
+ * - `client-gone`: the client went away
+ */
+export const skipReasons = [
+  'off-by-client',
+  'off-by-config',
+  'not-a-dialect',
+  'not-json',
+  'duplicate-key',
+  'lone-surrogate',
+  'too-deep',
+  'content-encoding',
+  'body-too-large',
+  'unexpected-shape',
+  'pinned',
+  'too-short',
+  'no-method',
+  'method-unavailable',
+  'not-worth-it',
+  'survivor-lost',
+  'deadline',
+  'queue-full',
+  'scorer-error',
+  'client-gone',
+] as const;
+export type SkipReason = (typeof skipReasons)[number];
+
+export interface SpanReport {
+  readonly pointer: string;
+  /** UTF-16 offsets into the decoded string at `pointer`. */
+  readonly start: number;
+  readonly end: number;
+  readonly kind: SpanKind;
+  readonly content: ContentKind;
+  readonly policy: Policy;
+  readonly reason: SpanReason;
+  readonly detail: string;
+  /** Method that decided, or null when the span was left alone. */
+  readonly method: MethodName | null;
+  readonly tokensBefore: number | null;
+  readonly tokensAfter: number | null;
+  /** True when the forwarded bytes were decided by an earlier request. */
+  readonly replayed: boolean;
+  readonly skipped: SkipReason | null;
+}
+
+export interface Usage {
+  /** As reported by the backend; null = not reported, never 0 for unknown. */
+  readonly promptTokens: number | null;
+  readonly completionTokens: number | null;
+  readonly cachedTokens: number | null;
+}
+
+export interface RequestReport {
+  readonly id: string;
+  /** Milliseconds since the epoch. */
+  readonly startedAt: number;
+  readonly tenant: string;
+  readonly dialect: string | null;
+  readonly backend: string | null;
+  readonly decision: Decision;
+  /** Tokens of all text spans; null when the body was not looked at. */
+  readonly tokensBefore: number | null;
+  readonly tokensAfter: number | null;
+  /** Tokenizer that counted; `estimated` when it is not the backend's own. */
+  readonly tokenizer: string | null;
+  readonly estimated: boolean;
+  readonly epoch: number | null;
+  readonly plannedReuse: number | null;
+  readonly usage: Usage | null;
+  readonly spans: readonly SpanReport[];
+  readonly skipped: Readonly<Partial<Record<SkipReason, number>>>;
+  /** Milliseconds, wall clock. */
+  readonly timings: {
+    readonly readMs: number | null;
+    readonly compressMs: number | null;
+    readonly totalMs: number | null;
+  };
+  readonly status: number | null;
+  readonly error: string | null;
+}

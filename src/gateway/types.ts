@@ -1,0 +1,134 @@
+/** What the HTTP layer and the library may ask of the gateway. Bytes and plain data only. */
+import type { Backend } from '../backends/types.ts';
+import type { RequestReport, SpanReport, Usage } from '../core/report.ts';
+import type { MethodName } from '../core/method.ts';
+import type { ContentKind } from '../core/span.ts';
+
+/** A client's wishes; it can only ever ask for less than the operator allows. */
+export interface Wishes {
+  readonly compress?: boolean;
+  readonly rate?: number;
+  readonly targetTokens?: number;
+  readonly method?: MethodName;
+  readonly session?: string;
+}
+
+export interface PrepareInput {
+  /** Path without query. */
+  readonly path: string;
+  readonly contentEncoding: string | null;
+  readonly body: Uint8Array;
+  readonly wishes: Wishes;
+  readonly tenant: string;
+  /** Fires when the client goes away. */
+  readonly signal: AbortSignal | null;
+}
+
+export interface Prepared {
+  readonly id: string;
+  /** What to forward; the same object as the input's body when nothing changed. */
+  readonly body: Uint8Array;
+  /** Values for the `x-sluice-*` response headers, in order: name, value, ... */
+  readonly responseHeaders: readonly string[];
+}
+
+/** What became of a prepared or bypassed request; completes its report. */
+export interface Outcome {
+  readonly status: number | null;
+  readonly usage: Usage | null;
+  /** Error code of ours, or null. */
+  readonly error: string | null;
+}
+
+export interface CompressTextInput {
+  readonly context: readonly string[];
+  readonly question?: string;
+  readonly instruction?: string;
+  readonly rate?: number;
+  readonly targetTokens?: number;
+  readonly method?: MethodName;
+  readonly kind?: ContentKind;
+  readonly options?: Readonly<Record<string, unknown>>;
+  readonly tenant?: string;
+  readonly signal?: AbortSignal | null;
+  /** Adds the kept/dropped pieces to the result. */
+  readonly explain?: boolean;
+}
+
+export interface ExplainedPiece {
+  readonly start: number;
+  readonly end: number;
+  readonly kept: boolean;
+  /** One of `keepReasons`. */
+  readonly why: string;
+  readonly score: number | null;
+}
+
+export interface CompressTextResult {
+  /** Segments joined by a blank line. */
+  readonly text: string;
+  readonly context: readonly string[];
+  readonly report: {
+    readonly tokensBefore: number;
+    readonly tokensAfter: number;
+    readonly tokenizer: string;
+    readonly estimated: boolean;
+    readonly budgetTokens: number | null;
+    readonly segments: readonly {
+      readonly method: string | null;
+      readonly content: ContentKind;
+      readonly skipped: string | null;
+      readonly tokensBefore: number;
+      readonly tokensAfter: number;
+      readonly pieces?: readonly ExplainedPiece[];
+    }[];
+    readonly order: readonly number[];
+    readonly notes: readonly string[];
+    readonly compressMs: number;
+  };
+}
+
+/** The span-level map of what would happen to a body. */
+export interface ExplainedRequest {
+  readonly dialect: string | null;
+  readonly report: RequestReport;
+  readonly spans: readonly (SpanReport & { readonly pieces: readonly ExplainedPiece[] })[];
+}
+
+export interface Totals {
+  readonly requests: number;
+  readonly byDecision: Readonly<Record<string, number>>;
+  readonly tokensBefore: number;
+  readonly tokensAfter: number;
+  readonly skipped: Readonly<Record<string, number>>;
+  readonly cachedTokens: number;
+  readonly promptTokensReported: number;
+  readonly uptimeSeconds: number;
+}
+
+export interface Gateway {
+  readonly backend: Backend;
+  /** True when the path (without query) is a dialect route whose bodies are read. Cheap; called for every request. */
+  isDialect(path: string): boolean;
+  /** False when compression is switched off for everyone: bodies then need not be buffered. */
+  readonly enabled: boolean;
+  readonly inspectBytes: number;
+  /** Reads, plans and compresses; never throws when failing open. @throws SluiceError when configured to fail closed */
+  prepare(input: PrepareInput): Promise<Prepared>;
+  /** Registers a request that is forwarded without being read; cheap. */
+  bypass(
+    path: string,
+    reason:
+      'off-by-client' | 'off-by-config' | 'not-a-dialect' | 'body-too-large' | 'content-encoding',
+    tenant: string,
+  ): Prepared;
+  settle(id: string, outcome: Outcome): void;
+  compressText(input: CompressTextInput): Promise<CompressTextResult>;
+  explain(input: PrepareInput): Promise<ExplainedRequest>;
+  /** Original text behind a hash, scoped to the tenant; null = unknown. */
+  retrieve(hash: string, tenant: string): string | null;
+  report(id: string, tenant: string): RequestReport | null;
+  totals(tenant: string): Totals;
+  ready(): Promise<{ readonly ok: boolean; readonly checks: Readonly<Record<string, string>> }>;
+  close(): Promise<void>;
+}

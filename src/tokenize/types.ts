@@ -1,0 +1,54 @@
+/** What the rest of the code base may ask of a tokenizer. */
+
+/** Token ids of a text and where each token lies in it; the three arrays have one entry per token. */
+export interface Encoding {
+  readonly ids: Uint32Array;
+  /** UTF-16 offset where the token's text starts. A token that is part of a character starts at that character. */
+  readonly starts: Uint32Array;
+  /** UTF-16 offset just after the token's text. */
+  readonly ends: Uint32Array;
+}
+
+export interface TextTokenizer {
+  /** Names vocabulary and rules, e.g. `scout@1` or `tokenizer.json:<sha256 prefix>`. Part of every decision's key. */
+  readonly id: string;
+  /** True when counts stand in for the backend's own tokenizer. */
+  readonly estimated: boolean;
+  readonly vocabularySize: number;
+  /**
+   * Encodes without adding special tokens. Text that looks like a special token (`<|endoftext|>`) is plain text.
+   * Offsets never split a surrogate pair.
+   */
+  encode(text: string): Encoding;
+  /** Number of tokens of `encode(text)`. */
+  count(text: string): number;
+  decode(ids: ArrayLike<number>): string;
+  /** Id of a special token by its literal text, or null. */
+  specialId(literal: string): number | null;
+}
+
+/** Kinds of word group, the smallest deletable unit. */
+export type GroupKind =
+  | 'word'
+  | 'number'
+  | 'url'
+  | 'email'
+  | 'path'
+  | 'identifier'
+  | 'cjk'
+  | 'punctuation'
+  | 'newline'
+  | 'emoji';
+
+/** Groups of a text: parallel arrays, ascending, no overlap; what lies between groups is blank (spaces, tabs). */
+export interface WordGroups {
+  readonly starts: Uint32Array;
+  readonly ends: Uint32Array;
+  readonly kinds: readonly GroupKind[];
+}
+
+/** A half-open range of UTF-16 offsets. */
+export interface TextRange {
+  readonly start: number;
+  readonly end: number;
+}
