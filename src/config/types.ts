@@ -1,8 +1,37 @@
 /** The configuration after defaults; the same keys in the file, in `SLUICE_*` variables and in `createSluice`. */
 import type { MethodName } from '../core/method.ts';
 
-export type BackendSetting =
-  'auto' | 'openai' | 'vllm' | 'sglang' | 'llamacpp' | 'ollama' | 'tgi' | 'anthropic' | 'embedded';
+export const backendSettings = [
+  'auto',
+  'openai',
+  'vllm',
+  'sglang',
+  'llamacpp',
+  'ollama',
+  'tgi',
+  'anthropic',
+  'embedded',
+] as const;
+export type BackendSetting = (typeof backendSettings)[number];
+
+/** Starting points for `compress.*`; what is set explicitly wins over them. `presets.ts` holds their values. */
+export const presetNames = ['fast', 'balanced', 'faithful'] as const;
+export type PresetName = (typeof presetNames)[number];
+
+/** Classes of groups that may be declared to survive; the same names as `SurvivorClass` in compress. */
+export const survivorClasses = [
+  'number',
+  'identifier',
+  'url',
+  'path',
+  'quoted',
+  'negation',
+  'code',
+  'list-marker',
+] as const;
+
+export const logLevels = ['silent', 'error', 'warn', 'info', 'debug'] as const;
+export type LogLevel = (typeof logLevels)[number];
 
 export interface Config {
   readonly host: string;
@@ -10,9 +39,11 @@ export interface Config {
   readonly port: number;
   /** Base URLs of upstream servers; empty = the embedded backend answers. The first one is used until there is a router. */
   readonly upstream: readonly string[];
+  /** `auto` = detected from the server's own answers. */
   readonly backend: BackendSetting;
   /** Folder of a local `tokenizer.json` of the backend's model; null = the shipped one, counts marked estimated. */
   readonly tokenizer: string | null;
+  readonly preset: PresetName;
   readonly compress: {
     readonly enabled: boolean;
     readonly method: MethodName;
@@ -23,8 +54,9 @@ export interface Config {
     /** `open` = forward the original on failure; `closed` = answer with an error. */
     readonly on_failure: 'open' | 'closed';
     readonly survivors: {
-      readonly classes: readonly string[];
+      readonly classes: readonly (typeof survivorClasses)[number][];
       readonly literals: readonly string[];
+      /** Regular expressions as text; each compiles with the flags `gu`. */
       readonly patterns: readonly string[];
     };
     /** Also compress user text of earlier turns and completion prompts without recognisable sections. */
@@ -54,6 +86,8 @@ export interface Config {
     readonly inspect_bytes: number;
     /** Bodies on Sluice's own routes above this are refused (413). */
     readonly max_body_bytes: number;
+    /** Units of messages with more UTF-16 units of compressible text than this are left alone. */
+    readonly compress_chars: number;
     /** Time for compressing one request, milliseconds. */
     readonly compress_ms: number;
     readonly connect_ms: number;
@@ -69,6 +103,7 @@ export interface Config {
     /** Take `x-sluice-tenant` from clients; only behind a trusted hop. */
     readonly trust_header: boolean;
   };
-  readonly log: { readonly level: 'silent' | 'error' | 'warn' | 'info' | 'debug' };
+  readonly log: { readonly level: LogLevel };
+  /** Absolute path of the folder that outlives restarts. */
   readonly state_dir: string;
 }

@@ -18,7 +18,7 @@ export type Decision = 'compressed' | 'replayed' | 'unchanged' | 'bypassed' | 'f
  * - `not-json`, `duplicate-key`, `lone-surrogate`, `too-deep`, `content-encoding`, `body-too-large`, `unexpected-shape`:
  *   the body was passed through untouched
  * - `pinned`: policy forbids it
- * - `too-short`: below the minimum number of tokens
+ * - `too-short`: below the minimum number of tokens; `too-long`: above limits.compress_chars
  * - `no-method`: no method for this content kind is configured or available
  * - `method-unavailable`: the model that the method needs is missing or not warm
  * - `not-worth-it`: the result would not be shorter, or projected cost not lower
@@ -39,6 +39,7 @@ export const skipReasons = [
   'unexpected-shape',
   'pinned',
   'too-short',
+  'too-long',
   'no-method',
   'method-unavailable',
   'not-worth-it',
@@ -67,6 +68,8 @@ export interface SpanReport {
   /** True when the forwarded bytes were decided by an earlier request. */
   readonly replayed: boolean;
   readonly skipped: SkipReason | null;
+  /** Hash under which `/v1/retrieve/{hash}` has the original text, or null when nothing was shortened. */
+  readonly original: string | null;
 }
 
 export interface Usage {

@@ -1,0 +1,245 @@
+/** One unit in, its decision out: which spans become what. Everything that can fail here fails open. */
+import { linkSignals } from '../core/abort.ts';
+import { SluiceError } from '../core/errors.ts';
+import type { KeepMask } from '../core/mask.ts';
+import type { MethodName } from '../core/method.ts';
+import type { SkipReason, SpanReport } from '../core/report.ts';
+import type { Span } from '../core/span.ts';
+import type {
+  Budget,
+  CompressJob,
+  Compressor,
+  SegmentResult,
+  Survivors,
+} from '../compress/types.ts';
+import type { MessageEdit, UnitDecision } from '../reuse/types.ts';
+import { effectivePolicy, type Unit } from './plan.ts';
+import { spanReport } from './report.ts';
+
+/** What the request and the operator allow, already combined. */
+export interface DecideSettings {
+  readonly method: MethodName;
+  readonly rate: number;
+  /** Tokens that the unit's compressible text may have; null = the rate decides. */
+  readonly targetTokens: number | null;
+  readonly minTokens: number;
+  readonly maxChars: number;
+  readonly deadlineMs: number;
+  readonly plainText: boolean;
+  readonly survivors: Survivors;
+  readonly failClosed: boolean;
+}
+
+export interface DecideDeps {
+  readonly compressor: (method: MethodName) => Compressor;
+  /** Token count of a text, cached by content. */
+  readonly countTokens: (text: string) => number;
+  /** Keeps an original for `/v1/retrieve` and returns its hash. */
+  readonly keepOriginal: (text: string) => string;
+}
+
+export interface Decided {
+  readonly decision: UnitDecision;
+  /** Masks of the spans that were looked at, by span index; for explanations only. */
+  readonly masks: ReadonlyMap<number, KeepMask>;
+}
+
+/** Decides one unit. @throws SluiceError ABORTED when the caller is gone; any other only when failing closed. */
+export async function decideUnit(
+  unit: Unit,
+  settings: DecideSettings,
+  deps: DecideDeps,
+  signal: AbortSignal | null,
+): Promise<Decided> {
+  const candidates = unit.spans.filter((span) => isCandidate(span, settings));
+  const skipAll = (reason: SkipReason): Decided => ({
+    decision: {
+      edits: [],
+      spans: unit.spans.map((span) =>
+        untouched(span, candidates.includes(span) ? reason : pinnedReason(span), deps),
+      ),
+    },
+    masks: new Map(),
+  });
+  if (candidates.length === 0) return skipAll('pinned');
+  const chars = candidates.reduce((total, span) => total + span.text.length, 0);
+  if (chars > settings.maxChars) return skipAll('too-long');
+  const linked = linkSignals(signal, settings.deadlineMs);
+  try {
+    const budget = budgetOf(unit.spans, candidates, settings, deps);
+    const job = jobOf(candidates, unit.question, { ...settings, budget }, linked.signal);
+    const result = await deps.compressor(settings.method).compress(job);
+    return assemble(unit, candidates, result.segments, deps);
+  } catch (error) {
+    const reason = reasonOf(error);
+    if (reason === 'client-gone' || settings.failClosed) throw error;
+    return skipAll(reason);
+  } finally {
+    linked.release();
+  }
+}
+
+/** A few-shot turn of its own is never dropped: an empty message is not a message any more. */
+function isCandidate(span: Span, settings: DecideSettings): boolean {
+  const policy = effectivePolicy(span, settings);
+  if (policy === 'droppable' && span.start === 0 && span.role !== 'prompt') {
+    return !isWholeString(span);
+  }
+  return policy !== 'pinned';
+}
+
+function isWholeString(span: Span): boolean {
+  return span.start === 0 && span.reason === 'demonstration' && span.role !== 'user';
+}
+
+function pinnedReason(span: Span): SkipReason | null {
+  // Questions and system prompts are not "skipped": nobody expected them to shrink.
+  return span.kind === 'document' || span.kind === 'tool-result' ? 'pinned' : null;
+}
+
+function jobOf(
+  spans: readonly Span[],
+  question: string,
+  settings: DecideSettings & { readonly budget: Budget },
+  signal: AbortSignal,
+): CompressJob {
+  return {
+    segments: spans.map((span) => ({
+      text: span.text,
+      kind: span.kind,
+      content: span.content,
+      policy: effectivePolicy(span, settings),
+      ...(span.declaredRate === null ? {} : { rate: Math.max(span.declaredRate, settings.rate) }),
+    })),
+    question,
+    instruction: '',
+    budget: settings.budget,
+    survivors: settings.survivors,
+    options: {},
+    minTokens: settings.minTokens,
+    signal,
+  };
+}
+
+/** A target is met with what is compressible, but never by keeping less than the operator's rate allows. */
+function budgetOf(
+  spans: readonly Span[],
+  candidates: readonly Span[],
+  settings: DecideSettings,
+  deps: DecideDeps,
+): Budget {
+  if (settings.targetTokens === null) return { type: 'rate', rate: settings.rate };
+  const total = (list: readonly Span[]): number =>
+    list.reduce((sum, span) => sum + deps.countTokens(span.text), 0);
+  const compressible = total(candidates);
+  const wanted = settings.targetTokens - (total(spans) - compressible);
+  const floor = Math.ceil(settings.rate * compressible);
+  return { type: 'tokens', tokens: Math.max(1, floor, wanted) };
+}
+
+function assemble(
+  unit: Unit,
+  candidates: readonly Span[],
+  results: readonly SegmentResult[],
+  deps: DecideDeps,
+): Decided {
+  const resultOf = new Map<Span, SegmentResult>();
+  candidates.forEach((span, at) => {
+    const result = results[at];
+    if (result !== undefined) resultOf.set(span, result);
+  });
+  const emptied = stringsLeftEmpty(unit.spans, resultOf);
+  const edits: MessageEdit[] = [];
+  const reports: SpanReport[] = [];
+  const masks = new Map<number, KeepMask>();
+  for (const span of unit.spans) {
+    const result = resultOf.get(span);
+    if (result === undefined) {
+      reports.push(untouched(span, pinnedReason(span), deps));
+      continue;
+    }
+    const shorter = result.tokensAfter < result.tokensBefore && !emptied.has(span.pointer);
+    if (!shorter) {
+      const skipped = result.skipped ?? 'not-worth-it';
+      const tokens = { tokensBefore: result.tokensBefore, tokensAfter: result.tokensBefore };
+      reports.push(spanReport(span, { method: null, ...tokens, skipped, original: null }));
+      continue;
+    }
+    masks.set(span.index, result.mask);
+    edits.push(editOf(unit, span, result.text));
+    reports.push(
+      spanReport(span, {
+        method: methodOf(result),
+        tokensBefore: result.tokensBefore,
+        tokensAfter: result.tokensAfter,
+        skipped: null,
+        original: deps.keepOriginal(span.text),
+      }),
+    );
+  }
+  return { decision: { edits, spans: reports }, masks };
+}
+
+/** Pointers of strings that would have no visible text left; those go out as they came. */
+function stringsLeftEmpty(
+  spans: readonly Span[],
+  resultOf: ReadonlyMap<Span, SegmentResult>,
+): ReadonlySet<string> {
+  const filled = new Set<string>();
+  const all = new Set<string>();
+  for (const span of spans) {
+    all.add(span.pointer);
+    if ((resultOf.get(span)?.text ?? span.text).trim() !== '') filled.add(span.pointer);
+  }
+  return new Set([...all].filter((pointer) => !filled.has(pointer)));
+}
+
+function methodOf(result: SegmentResult): MethodName | null {
+  const { method } = result;
+  switch (method) {
+    case 'auto':
+    case 'extractive':
+    case 'structural':
+    case 'selective-context':
+    case 'llmlingua':
+    case 'longllmlingua':
+    case 'llmlingua2':
+      return method;
+    default:
+      return null;
+  }
+}
+
+function editOf(unit: Unit, span: Span, text: string): MessageEdit {
+  const message = unit.messages.findIndex(({ index }) => index === span.messageIndex);
+  const base = unit.messages[message]?.byteStart;
+  if (base === undefined) {
+    throw new SluiceError('INTERNAL', `Span at ${span.pointer} lies in no message of its unit`);
+  }
+  return { message, byteStart: span.byteStart - base, byteEnd: span.byteEnd - base, text };
+}
+
+function untouched(span: Span, skipped: SkipReason | null, deps: DecideDeps): SpanReport {
+  const tokens = deps.countTokens(span.text);
+  const facts = { method: null, tokensBefore: tokens, tokensAfter: tokens, original: null };
+  return spanReport(span, { ...facts, skipped });
+}
+
+/** The skip reason that stands for an error of the compressing stage. */
+export function reasonOf(error: unknown): SkipReason {
+  if (!SluiceError.isInstance(error)) return 'scorer-error';
+  switch (error.code) {
+    case 'ABORTED':
+      return 'client-gone';
+    case 'DEADLINE_EXCEEDED':
+      return 'deadline';
+    case 'QUEUE_FULL':
+      return 'queue-full';
+    case 'METHOD_UNAVAILABLE':
+      return 'method-unavailable';
+    case 'BUDGET_IMPOSSIBLE':
+      return 'not-worth-it';
+    default:
+      return 'scorer-error';
+  }
+}

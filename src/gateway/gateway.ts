@@ -1,0 +1,335 @@
+/** The stages of a request's way, in order: read, plan, decide or replay, splice, report. */
+import { createHash, randomUUID } from 'node:crypto';
+import { boundedCache, type BoundedCache } from '../core/bounded-cache.ts';
+import type { Clock } from '../core/clock.ts';
+import type { KeepMask } from '../core/mask.ts';
+import type { RequestReport, SkipReason, SpanReport } from '../core/report.ts';
+import { SluiceError } from '../core/errors.ts';
+import type { Config } from '../config/types.ts';
+import type { Backend } from '../backends/types.ts';
+import type { Survivors } from '../compress/types.ts';
+import type { Ledger, UnitDecision } from '../reuse/types.ts';
+import type { TextTokenizer } from '../tokenize/types.ts';
+import type { Observer } from '../observe/types.ts';
+import { dialectOf } from '../wire/dialect.ts';
+import { mentionsSluice, readRequest } from '../wire/read.ts';
+import { applySplices, encodeJsonString } from '../wire/splice.ts';
+import type { ReadRequest, Splice } from '../wire/types.ts';
+import type { CompressorSource } from './settings.ts';
+import { combineWishes, settingsFor, survivorsOf, type RequestSettings } from './settings.ts';
+import { decideUnit, type DecideDeps } from './decide.ts';
+import { planUnits, type Unit } from './plan.ts';
+import { closeReport, countSkips, decisionOf, openReport, responseHeaders } from './report.ts';
+import { compressText, maskPieces } from './text.ts';
+import { createTotals } from './totals.ts';
+import type {
+  ExplainedPiece,
+  ExplainedRequest,
+  Gateway,
+  Outcome,
+  PrepareInput,
+  Prepared,
+} from './types.ts';
+
+export interface GatewayDeps {
+  readonly config: Config;
+  readonly backend: Backend;
+  /** Counts for reports and budgets: the backend's own tokenizer, or the shipped one marked estimated. */
+  readonly tokenizer: TextTokenizer;
+  readonly compressors: CompressorSource;
+  readonly ledger: Ledger;
+  readonly observer: Observer;
+  readonly clock: Clock;
+  /** Further readiness checks by name (models warm, ...). */
+  readonly checks: Readonly<Record<string, () => Promise<{ ok: boolean; detail: string }>>>;
+  /** Closes what the composition root opened for this gateway. */
+  readonly close: () => Promise<void>;
+}
+
+/** What one pass over a body produced. */
+interface Pass {
+  readonly body: Uint8Array;
+  readonly report: RequestReport;
+  readonly masks: ReadonlyMap<number, KeepMask>;
+  readonly request: ReadRequest | null;
+}
+
+/** A report that is still open, and the monotonic time at which its request arrived. */
+interface OpenReport {
+  report: RequestReport;
+  readonly arrived: number;
+}
+
+export function createGateway(deps: GatewayDeps): Gateway {
+  return new SluiceGateway(deps);
+}
+
+class SluiceGateway implements Gateway {
+  readonly backend: Backend;
+  readonly enabled: boolean;
+  readonly inspectBytes: number;
+  readonly #deps: GatewayDeps;
+  readonly #reports: BoundedCache<OpenReport>;
+  readonly #originals: BoundedCache<string>;
+  readonly #counts: BoundedCache<number>;
+  readonly #totals = createTotals();
+  readonly #survivors: Survivors;
+  readonly #startedAt: number;
+
+  constructor(deps: GatewayDeps) {
+    const { config } = deps;
+    this.#deps = deps;
+    this.backend = deps.backend;
+    this.enabled = config.compress.enabled;
+    this.inspectBytes = config.limits.inspect_bytes;
+    this.#reports = boundedCache({ maxEntries: config.limits.reports });
+    this.#originals = boundedCache<string>({
+      maxEntries: 100_000,
+      maxSize: config.limits.originals_bytes,
+      sizeOf: (text) => text.length * 2,
+    });
+    this.#counts = boundedCache({ maxEntries: 20_000 });
+    this.#survivors = survivorsOf(config);
+    this.#startedAt = deps.clock.now();
+  }
+
+  isDialect(path: string): boolean {
+    return dialectOf(path) !== null;
+  }
+
+  async prepare(input: PrepareInput): Promise<Prepared> {
+    const pass = await this.#pass(input, { replay: true });
+    this.#remember(pass.report);
+    return {
+      id: pass.report.id,
+      body: pass.body,
+      responseHeaders: responseHeaders(pass.report),
+    };
+  }
+
+  bypass(path: string, reason: SkipReason, tenant: string): Prepared {
+    const report = this.#bypassed({ path, tenant }, reason);
+    this.#remember(report);
+    return { id: report.id, body: new Uint8Array(0), responseHeaders: responseHeaders(report) };
+  }
+
+  settle(id: string, outcome: Outcome): void {
+    const open = this.#reports.get(id);
+    if (open === undefined || open.report.timings.totalMs !== null) return;
+    const totalMs = this.#deps.clock.monotonic() - open.arrived;
+    open.report = closeReport(open.report, { ...outcome, totalMs });
+    this.#totals.add(open.report);
+    this.#deps.observer.requestSettled(open.report);
+  }
+
+  compressText: Gateway['compressText'] = (input) =>
+    compressText(input, { ...this.#deps, survivors: this.#survivors });
+
+  async explain(input: PrepareInput): Promise<ExplainedRequest> {
+    const pass = await this.#pass(input, { replay: false });
+    const { report, masks, request } = pass;
+    const spans = request?.spans ?? [];
+    return {
+      dialect: report.dialect,
+      report,
+      spans: report.spans.map((span, at) => {
+        const source = spans[at];
+        const mask = source === undefined ? undefined : masks.get(source.index);
+        return { ...span, pieces: explainPieces(span, mask) };
+      }),
+    };
+  }
+
+  retrieve(hash: string, tenant: string): string | null {
+    return this.#originals.get(`${tenant}\n${hash}`) ?? null;
+  }
+
+  report(id: string, tenant: string): RequestReport | null {
+    const report = this.#reports.get(id)?.report;
+    return report !== undefined && report.tenant === tenant ? report : null;
+  }
+
+  totals(tenant: string): ReturnType<Gateway['totals']> {
+    return this.#totals.of(tenant, (this.#deps.clock.now() - this.#startedAt) / 1000);
+  }
+
+  async ready(): Promise<{ ok: boolean; checks: Record<string, string> }> {
+    const checks: Record<string, string> = {};
+    let ok = true;
+    const all = { ledger: () => this.#deps.ledger.check(), ...this.#deps.checks };
+    for (const [name, check] of Object.entries(all)) {
+      const result = await check().catch((error: unknown) => ({
+        ok: false,
+        detail: error instanceof Error ? error.message : 'failed',
+      }));
+      ok &&= result.ok;
+      checks[name] = result.ok ? `ok: ${result.detail}` : result.detail;
+    }
+    return { ok, checks };
+  }
+
+  close(): Promise<void> {
+    return this.#deps.close();
+  }
+
+  async #pass(input: PrepareInput, options: { readonly replay: boolean }): Promise<Pass> {
+    const { config, clock } = this.#deps;
+    const started = clock.monotonic();
+    const off = switchedOff(config, input);
+    if (off !== null && !mentionsSluice(input.body)) return this.#untouched(input, off);
+    const read = readRequest(input.body, input.path, {
+      contentEncoding: input.contentEncoding,
+      inspectBytes: config.limits.inspect_bytes,
+      bodyWishes: config.compress.body_wishes,
+    });
+    if (!read.ok) return this.#untouched(input, off ?? read.reason, read.detail);
+    const { request } = read;
+    const wishes = combineWishes(input.wishes, request.wishes);
+    if (off !== null || wishes.compress === false) {
+      const body = applySplices(input.body, request.removals);
+      return { ...this.#untouched(input, off ?? 'off-by-client'), body };
+    }
+    const readMs = clock.monotonic() - started;
+    const settings = settingsFor(config, this.#survivors, wishes);
+    const decided = await this.#decideAll(input, request, settings, options.replay);
+    const compressMs = clock.monotonic() - started - readMs;
+    const splices = [...decided.splices, ...request.removals].sort(
+      (a, b) => a.byteStart - b.byteStart,
+    );
+    const report = openReport({
+      id: randomUUID(),
+      startedAt: clock.now(),
+      tenant: input.tenant,
+      dialect: request.dialect,
+      backend: this.backend.name,
+      decision: decisionOf(decided.spans),
+      spans: decided.spans,
+      skipped: countSkips(decided.spans),
+      tokenizer: this.#deps.tokenizer.id,
+      estimated: this.#deps.tokenizer.estimated,
+      readMs,
+      compressMs,
+    });
+    const body = splices.length === 0 ? input.body : applySplices(input.body, splices);
+    return { body, report, masks: decided.masks, request };
+  }
+
+  /** Unit by unit, oldest first: replay what the ledger knows, decide the rest. */
+  async #decideAll(
+    input: PrepareInput,
+    request: ReadRequest,
+    settings: RequestSettings,
+    replay: boolean,
+  ): Promise<{
+    readonly splices: readonly Splice[];
+    readonly spans: readonly SpanReport[];
+    readonly masks: ReadonlyMap<number, KeepMask>;
+  }> {
+    const { ledger } = this.#deps;
+    const units = planUnits(request);
+    const scope = [input.tenant, request.dialect, request.model ?? ''].join('\n');
+    const raw = units.map((unit) =>
+      unit.messages.map(({ byteStart, byteEnd }) => input.body.subarray(byteStart, byteEnd)),
+    );
+    const keys = ledger.lineage(scope, raw);
+    const deps = this.#decideDeps(input.tenant);
+    const splices: Splice[] = [];
+    const spans: SpanReport[] = [];
+    const masks = new Map<number, KeepMask>();
+    let spent = 0;
+    for (const [at, unit] of units.entries()) {
+      const key = keys[at] ?? '';
+      const known = replay ? await ledger.get(key) : null;
+      let decision: UnitDecision;
+      if (known !== null) {
+        decision = { ...known, spans: known.spans.map((span) => ({ ...span, replayed: true })) };
+      } else {
+        const unitSettings = settings.forUnit(spent);
+        const decided = await decideUnit(unit, unitSettings, deps, input.signal);
+        for (const [index, mask] of decided.masks) masks.set(index, mask);
+        decision = replay ? await ledger.putIfAbsent(key, decided.decision) : decided.decision;
+      }
+      for (const span of decision.spans) spent += span.tokensAfter ?? 0;
+      spans.push(...decision.spans);
+      splices.push(...splicesOf(unit, decision));
+    }
+    return { splices, spans, masks };
+  }
+
+  #decideDeps(tenant: string): DecideDeps {
+    return {
+      compressor: (method) => this.#deps.compressors(method),
+      countTokens: (text) => this.#count(text),
+      keepOriginal: (text) => {
+        const hash = createHash('sha256').update(text).digest('hex').slice(0, 24);
+        this.#originals.set(`${tenant}\n${hash}`, text);
+        return hash;
+      },
+    };
+  }
+
+  #count(text: string): number {
+    // Short texts cost less to count than to hash.
+    if (text.length < 256) return this.#deps.tokenizer.count(text);
+    const key = createHash('sha1').update(text).digest('base64');
+    const known = this.#counts.get(key);
+    if (known !== undefined) return known;
+    const count = this.#deps.tokenizer.count(text);
+    this.#counts.set(key, count);
+    return count;
+  }
+
+  #untouched(input: PrepareInput, reason: SkipReason, detail?: string): Pass {
+    const report = this.#bypassed(input, reason);
+    if (detail !== undefined) this.#deps.observer.log.debug({ reason, detail }, 'body not read');
+    return { body: input.body, report, masks: new Map(), request: null };
+  }
+
+  #bypassed(input: { path: string; tenant: string }, reason: SkipReason): RequestReport {
+    return openReport({
+      id: randomUUID(),
+      startedAt: this.#deps.clock.now(),
+      tenant: input.tenant,
+      dialect: dialectOf(input.path),
+      backend: this.backend.name,
+      decision: 'bypassed',
+      spans: null,
+      skipped: { [reason]: 1 },
+      tokenizer: null,
+      estimated: false,
+      readMs: null,
+      compressMs: null,
+    });
+  }
+
+  #remember(report: RequestReport): void {
+    this.#reports.set(report.id, { report, arrived: this.#deps.clock.monotonic() });
+  }
+}
+
+function switchedOff(config: Config, input: PrepareInput): SkipReason | null {
+  if (!config.compress.enabled) return 'off-by-config';
+  return input.wishes.compress === false ? 'off-by-client' : null;
+}
+
+/** The ledger's edits as splices of this body. The raw bytes of the messages are the same by the key's meaning. */
+function splicesOf(unit: Unit, decision: UnitDecision): Splice[] {
+  return decision.edits.map((edit) => {
+    const message = unit.messages[edit.message];
+    if (message === undefined) {
+      throw new SluiceError('INTERNAL', `Edit of message ${edit.message} outside its unit`);
+    }
+    return {
+      byteStart: message.byteStart + edit.byteStart,
+      byteEnd: message.byteStart + edit.byteEnd,
+      bytes: encodeJsonString(edit.text),
+    };
+  });
+}
+
+/** Groups of a span with what happened to them; one piece for the whole span when it was left alone. */
+function explainPieces(span: SpanReport, mask: KeepMask | undefined): ExplainedPiece[] {
+  return mask === undefined
+    ? [{ start: span.start, end: span.end, kept: true, why: 'pinned', score: null }]
+    : maskPieces(mask, span.start);
+}

@@ -1,0 +1,76 @@
+/** Operator's configuration and client's wishes, combined: a client can only ask for less. */
+import type { Config } from '../config/types.ts';
+import type { Compressor, Survivors, SurvivorClass } from '../compress/types.ts';
+import { methodNames, type MethodName } from '../core/method.ts';
+import type { BodyWishes } from '../wire/types.ts';
+import type { DecideSettings } from './decide.ts';
+import type { Wishes } from './types.ts';
+
+export type CompressorSource = (method: MethodName) => Compressor;
+
+export interface RequestSettings {
+  /** Settings for the next unit, when `spent` tokens of the request are already decided. */
+  forUnit(spent: number): DecideSettings;
+}
+
+/** Header and body wishes together; where both speak, the one that compresses less wins. */
+export function combineWishes(header: Wishes, body: BodyWishes): Wishes {
+  const rates = [header.rate, body.rate].filter(isNumber);
+  const targets = [header.targetTokens, body.targetTokens].filter(isNumber);
+  const method = header.method ?? methodNames.find((name) => name === body.method);
+  const session = header.session ?? body.session;
+  return {
+    ...(header.compress === false || body.compress === false ? { compress: false } : {}),
+    ...(rates.length === 0 ? {} : { rate: Math.max(...rates) }),
+    ...(targets.length === 0 ? {} : { targetTokens: Math.max(...targets) }),
+    ...(method === undefined ? {} : { method }),
+    ...(session === null || session === undefined ? {} : { session }),
+  };
+}
+
+function isNumber(value: number | null | undefined): value is number {
+  return typeof value === 'number';
+}
+
+export function settingsFor(config: Config, survivors: Survivors, wishes: Wishes): RequestSettings {
+  const { compress, limits } = config;
+  const rate = Math.min(1, Math.max(compress.rate, wishes.rate ?? 0));
+  const base = {
+    method: wishes.method ?? compress.method,
+    rate,
+    minTokens: compress.min_tokens,
+    maxChars: limits.compress_chars,
+    deadlineMs: limits.compress_ms,
+    plainText: compress.plain_text,
+    survivors,
+    failClosed: compress.on_failure === 'closed',
+  };
+  return {
+    forUnit: (spent) => ({
+      ...base,
+      targetTokens:
+        wishes.targetTokens === undefined ? null : Math.max(1, wishes.targetTokens - spent),
+    }),
+  };
+}
+
+const classes: readonly SurvivorClass[] = [
+  'number',
+  'identifier',
+  'url',
+  'path',
+  'quoted',
+  'negation',
+  'code',
+  'list-marker',
+];
+
+/** The configured survivors, compiled. The configuration has checked every pattern. */
+export function survivorsOf(config: Config): Survivors {
+  const { survivors } = config.compress;
+  return {
+    classes: classes.filter((name) => survivors.classes.includes(name)),
+    literals: survivors.literals,
+    patterns: survivors.patterns.map((pattern) => new RegExp(pattern, 'gu')),
+  };
+}
