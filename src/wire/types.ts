@@ -47,6 +47,17 @@ export interface ReadRequest {
   readonly wishes: BodyWishes;
   /** Removals of `sluice` fields, to be applied always. Ascending, without overlap. */
   readonly removals: readonly Splice[];
+  /** What was found in the body's `sluice` fields and ignored, and where; no prompt text. */
+  readonly notes: readonly string[];
+}
+
+export interface ReadOptions {
+  /** Value of the request's `content-encoding` header; anything but nothing and `identity` is passed through. */
+  readonly contentEncoding?: string | null;
+  /** Larger bodies are passed through. */
+  readonly inspectBytes: number;
+  /** Whether `sluice` fields are obeyed. They are removed in any case. */
+  readonly bodyWishes: boolean;
 }
 
 export type ReadResult =

@@ -1,0 +1,19 @@
+/** The dialects that are read; a new one is a file beside this one and a row here. */
+import type { DialectName } from '../types.ts';
+import { openaiChat } from './openai-chat.ts';
+import { openaiCompletions } from './openai-completions.ts';
+import type { Dialect } from './types.ts';
+
+const byPath: ReadonlyMap<string, Dialect> = new Map(
+  [openaiChat, openaiCompletions].map((dialect) => [dialect.path, dialect]),
+);
+
+/** The dialect spoken on a request path (without query), or null. */
+export function findDialect(path: string): Dialect | null {
+  return byPath.get(path) ?? null;
+}
+
+/** Name of the dialect spoken on a request path (without query), or null. */
+export function dialectOf(path: string): DialectName | null {
+  return findDialect(path)?.name ?? null;
+}
