@@ -1,0 +1,139 @@
+/**
+ * Metrics of one Sluice in a registry of its own, so that two in one process do not collide and a host application's
+ * default registry stays untouched. Counting a request adds to plain numbers; label hashing happens at scrape time only.
+ */
+import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
+import type { RequestReport } from '../core/report.ts';
+
+/** Label sets that one counter may have; further ones are counted under `other`. */
+const maxLabelSets = 500;
+
+/** A counter over label sets, kept as plain numbers until somebody asks. */
+interface Tally {
+  add(labels: readonly string[], amount: number): void;
+}
+
+function createTally(
+  registry: Registry,
+  metric: { readonly name: string; readonly help: string; readonly labelNames: readonly string[] },
+): Tally {
+  const rest = { labels: metric.labelNames.map(() => 'other'), value: 0 };
+  const rows = new Map<string, { readonly labels: readonly string[]; value: number }>();
+  const counter: Counter = new Counter({
+    name: metric.name,
+    help: metric.help,
+    labelNames: [...metric.labelNames],
+    registers: [registry],
+    collect() {
+      counter.reset();
+      for (const { labels, value } of rows.values()) counter.labels(...labels).inc(value);
+      if (rest.value > 0) counter.labels(...rest.labels).inc(rest.value);
+    },
+  });
+  const add = (labels: readonly string[], amount: number): void => {
+    const key = labels.join('\n');
+    const row = rows.get(key);
+    if (row !== undefined) row.value += amount;
+    else if (rows.size < maxLabelSets) rows.set(key, { labels, value: amount });
+    else rest.value += amount;
+  };
+  return { add };
+}
+
+export interface Metrics {
+  count(report: RequestReport): void;
+  upstreamAnswered(milliseconds: number): void;
+  gauge(name: string, help: string, read: () => number): void;
+  counter(name: string, help: string, read: () => number): void;
+  text(): Promise<string>;
+  readonly contentType: string;
+}
+
+/** Bounds in seconds: from a replayed request to a compression at its deadline. */
+const compressBuckets = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10];
+/** Bounds in seconds: from a cached answer to a long prefill. */
+const upstreamBuckets = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300];
+
+function createRequestCounts(registry: Registry): (report: RequestReport) => void {
+  const tally = (name: string, help: string, labelNames: readonly string[]): Tally =>
+    createTally(registry, { name: `sluice_${name}`, help, labelNames });
+  const requests = tally('requests_total', 'Requests that are over.', [
+    'dialect',
+    'decision',
+    'backend',
+  ]);
+  const skipped = tally('skipped_total', 'Texts left alone, by reason.', ['reason']);
+  const errors = tally('errors_total', 'Requests that ended in an error of ours, by code.', [
+    'code',
+  ]);
+  const amounts = { before: 0, after: 0, cached: 0, prompt: 0 };
+  const sum = (name: string, help: string, read: () => number): void =>
+    addCounter(registry, `sluice_${name}`, help, read);
+  sum('tokens_before_total', 'Tokens of the texts that were looked at.', () => amounts.before);
+  sum('tokens_after_total', 'Tokens of the same texts as forwarded.', () => amounts.after);
+  sum('cached_tokens_total', 'Cached prompt tokens as the backend reports.', () => amounts.cached);
+  sum('prompt_tokens_total', 'Prompt tokens as the backend reports.', () => amounts.prompt);
+  const compressSeconds = new Histogram({
+    name: 'sluice_compress_seconds',
+    help: 'Time for compressing one request.',
+    buckets: compressBuckets,
+    registers: [registry],
+  });
+  return (report) => {
+    requests.add([report.dialect ?? 'none', report.decision, report.backend ?? 'none'], 1);
+    for (const [reason, count] of Object.entries(report.skipped)) skipped.add([reason], count);
+    if (report.error !== null) errors.add([report.error], 1);
+    amounts.before += report.tokensBefore ?? 0;
+    amounts.after += report.tokensAfter ?? 0;
+    amounts.cached += report.usage?.cachedTokens ?? 0;
+    amounts.prompt += report.usage?.promptTokens ?? 0;
+    if (report.timings.compressMs !== null)
+      compressSeconds.observe(report.timings.compressMs / 1000);
+  };
+}
+
+function addCounter(registry: Registry, name: string, help: string, read: () => number): void {
+  const counter: Counter = new Counter({
+    name,
+    help,
+    registers: [registry],
+    collect() {
+      counter.reset();
+      counter.inc(read());
+    },
+  });
+}
+
+export function createMetrics(options: { readonly version: string }): Metrics {
+  const registry = new Registry();
+  collectDefaultMetrics({ register: registry });
+  new Gauge({
+    name: 'sluice_build_info',
+    help: 'Always 1; the labels say what runs.',
+    labelNames: ['version', 'node'],
+    registers: [registry],
+  })
+    .labels(options.version, process.version)
+    .set(1);
+  const upstreamSeconds = new Histogram({
+    name: 'sluice_upstream_seconds',
+    help: "Time from forwarding a request to the upstream's response head.",
+    buckets: upstreamBuckets,
+    registers: [registry],
+  });
+  return {
+    count: createRequestCounts(registry),
+    upstreamAnswered: (milliseconds) => upstreamSeconds.observe(milliseconds / 1000),
+    gauge(name, help, read) {
+      const gauge: Gauge = new Gauge({
+        name,
+        help,
+        registers: [registry],
+        collect: () => gauge.set(read()),
+      });
+    },
+    counter: (name, help, read) => addCounter(registry, name, help, read),
+    text: () => registry.metrics(),
+    contentType: registry.contentType,
+  };
+}

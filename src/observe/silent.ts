@@ -1,0 +1,15 @@
+/** The observer that observes nothing: for tests and for library use without logs and metrics. */
+import type { Observer } from './types.ts';
+
+function ignore(): void {}
+
+export const silentObserver: Observer = {
+  log: { debug: ignore, info: ignore, warn: ignore, error: ignore },
+  requestSettled: ignore,
+  upstreamAnswered: ignore,
+  gauge: ignore,
+  counter: ignore,
+  metricsText: () => Promise.resolve(''),
+  metricsType: 'text/plain; version=0.0.4; charset=utf-8',
+  close: ignore,
+};
