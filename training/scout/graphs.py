@@ -12,7 +12,8 @@ from onnx import TensorProto, checker, helper, numpy_helper
 
 OPSET, IR = 21, 10
 FLOAT, INT64 = TensorProto.FLOAT, TensorProto.INT64
-CHUNK = 64     # rows per log-softmax chunk
+CHUNK = 64     # rows per log-softmax chunk of the scorer
+BLOCK = 128    # queries per attention block of the scorer
 
 
 class Graph:
@@ -135,8 +136,22 @@ def scorer(weights, cfg, int8=False):
     row = g.op("Unsqueeze", pos, g.i64(1))
     angle = g.op("Mul", g.op("Cast", row, to=FLOAT), g.f32(1.0 / c["rope_theta"] ** (np.arange(0, d, 2, dtype=np.float64) / d)))
     cos, sin = g.op("Cos", angle), g.op("Sin", angle)
-    mask = g.op("Where", g.op("LessOrEqual", g.op("Unsqueeze", pos, g.i64(0)), row), g.f32(0), g.f32(-1e9))       # [T,T]
-    mask = g.op("Tile", mask, g.i64(h // kv, 1))                                                                    # [H/KV*T,T]
+    # attention in blocks of BLOCK queries against the keys up to the block's end: half the work, and every product has a
+    # shape that depends on the block only, so a surprisal is the same to the bit whatever follows or stands beside it
+    group = h // kv
+    blocks = g.op("Div", g.op("Add", T, g.i64(BLOCK - 1)), g.i64(BLOCK))
+    whole = g.op("Mul", blocks, g.i64(BLOCK))
+    tail = g.op("Concat", g.i64(0, 0, 0, 0, 0, 0), g.op("Sub", whole, T), g.i64(0), axis=0)
+    far = g.op("Range", g.const(0, np.int64), g.op("Squeeze", whole, g.i64(0)), g.const(1, np.int64))
+    mask = g.op("Where", g.op("LessOrEqual", g.op("Unsqueeze", far, g.i64(0)), g.op("Unsqueeze", far, g.i64(1))), g.f32(0), g.f32(-1e9))
+    mask = g.op("Tile", g.op("Reshape", mask, g.op("Concat", blocks, g.i64(BLOCK), whole, axis=0)), g.i64(1, group, 1))   # [n,G*b,T']
+    ends = g.op("Unsqueeze", g.op("Slice", far, g.i64(BLOCK - 1), g.i64(2 ** 31), g.i64(0), g.i64(BLOCK)), g.i64(1))
+    ends = g.op("Add", ends, g.i64(1))                                                                                # [n,1]
+    B = g.op("Shape", "ids", start=0, end=1)
+    split = g.op("Concat", B, g.i64(kv, group), blocks, g.i64(BLOCK, d), axis=0)
+    rows = g.op("Concat", blocks, B, g.i64(kv, group * BLOCK, d), axis=0)
+    parts = g.op("Concat", blocks, B, g.i64(kv, group, BLOCK, d), axis=0)
+    heads = g.op("Concat", B, g.i64(h), whole, g.i64(d), axis=0)
     embed = g.w["model.embed_tokens.weight"]
     if int8:
         # one table for input and head: 7 bits per row; the rows are rescaled after the lookup
@@ -149,11 +164,23 @@ def scorer(weights, cfg, int8=False):
         x = g.op("Gather", g.half("model.embed_tokens.weight", embed), "ids")
     for l in range(c["num_hidden_layers"]):
         q, k, v = g.project(x, l)
-        q = g.grouped(g.op("Mul", g.rotate(q, cos, sin), g.f32(d ** -0.5)))
-        k = g.rotate(k, cos, sin)
-        s = g.op("Add", g.op("MatMul", q, g.op("Transpose", k, perm=[0, 1, 3, 2])), mask)
-        y = g.op("MatMul", g.op("Softmax", s, axis=-1), v)
-        y = g.op("Reshape", y, g.op("Concat", g.i64(0, h), T, g.i64(d), axis=0))
+        q = g.op("Pad", g.op("Mul", g.rotate(q, cos, sin), g.f32(d ** -0.5)), tail)
+        k = g.op("Transpose", g.op("Pad", g.rotate(k, cos, sin), tail), perm=[0, 1, 3, 2])
+        v = g.op("Pad", v, tail)
+        q = g.op("Reshape", g.op("Transpose", g.op("Reshape", q, split), perm=[3, 0, 1, 2, 4, 5]), rows)
+        b = Graph(weights, cfg)
+        b.known, b.count = g.known, (l + 2) * 10 ** 6
+        z = b.op("MatMul", f"q_{l}", b.op("Slice", k, b.i64(0), f"end_{l}", b.i64(3)))
+        z = b.op("Softmax", b.op("Add", z, b.op("Slice", f"mask_{l}", b.i64(0), f"end_{l}", b.i64(1))), axis=-1)
+        b.op("MatMul", z, b.op("Slice", v, b.i64(0), f"end_{l}", b.i64(2)), out=f"y_{l}")
+        g.inits += b.inits
+        body = helper.make_graph(b.nodes, f"block_{l}", [helper.make_tensor_value_info(f"q_{l}", FLOAT, [None, kv, group * BLOCK, d]),
+                                                         helper.make_tensor_value_info(f"mask_{l}", FLOAT, [group * BLOCK, None]),
+                                                         helper.make_tensor_value_info(f"end_{l}", INT64, [1])],
+                                 [helper.make_tensor_value_info(f"y_{l}", FLOAT, [None, kv, group * BLOCK, d])])
+        y = g.op("Scan", q, mask, ends, body=body, num_scan_inputs=3)
+        y = g.op("Reshape", g.op("Transpose", g.op("Reshape", y, parts), perm=[1, 2, 3, 0, 4, 5]), heads)
+        y = g.op("Slice", y, g.i64(0), T, g.i64(2))
         x = g.finish(x, y, l)
     x = g.norm(x, "model.norm.weight")
     # positions 0..T-2 predict tokens 1..T-1; rows are padded to a multiple of CHUNK and scanned chunk by chunk
@@ -182,7 +209,6 @@ def scorer(weights, cfg, int8=False):
                              [helper.make_tensor_value_info("chunk_nll", FLOAT, [CHUNK, 1])])
     z = g.op("Scan", x, y, body=body, num_scan_inputs=2)
     z = g.op("Slice", g.op("Reshape", z, g.i64(-1)), g.i64(0), n, g.i64(0))
-    B = g.op("Shape", "ids", start=0, end=1)
     z = g.op("Reshape", z, g.op("Concat", B, g.op("Sub", T, g.i64(1)), axis=0), allowzero=1)
     g.op("Pad", z, g.i64(0, 1, 0, 0), out="nll")
     return g.model("scout_scorer", [helper.make_tensor_value_info("ids", INT64, ["B", "T"])],
