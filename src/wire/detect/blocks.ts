@@ -1,0 +1,164 @@
+/** Fenced code and tag pairs: the blocks that carry their own ends. One pass with a stack per tag name. */
+import { headAt, startOf } from './lines.ts';
+import type { Lines, Range } from './lines.ts';
+import { documentTags, exampleTags, instructionTags, metadataTags } from './tables.ts';
+
+export type TagClass = 'document' | 'metadata' | 'instruction' | 'example';
+
+export interface Fence extends Range {
+  /** First word after the opening fence, lower case. */
+  readonly language: string;
+  readonly innerStart: number;
+  readonly innerEnd: number;
+}
+
+export interface TagPair extends Range {
+  readonly name: string;
+  readonly tag: TagClass;
+  readonly innerStart: number;
+  readonly innerEnd: number;
+}
+
+export interface Blocks {
+  readonly fences: readonly Fence[];
+  readonly tags: readonly TagPair[];
+}
+
+interface OpenFence {
+  readonly mark: string;
+  readonly language: string;
+  readonly line: number;
+  /** Tag openings seen inside, whose closings belong to the fence too. */
+  openings: number;
+}
+
+interface OpenTag {
+  readonly start: number;
+  readonly end: number;
+  /** False for a tag in the middle of a sentence: it only keeps its own closing tag from closing another. */
+  readonly block: boolean;
+}
+
+const fenceLine = /^(`{3,}|~{3,})\s*([\w+#.-]{0,30})([^`]*)$/;
+const tagPattern = /<(\/?)([A-Za-z_\u0080-\uffff][\w\u0080-\uffff.-]{0,40})((?:\s[^<>]{0,300})?)>/g;
+
+/** Class of a tag name, or null when the tag says nothing about documents. */
+export function tagClassOf(name: string): TagClass | null {
+  const plain = name.toLowerCase().replace(/[-_]?\d+$/, '');
+  if (exampleTags.has(plain)) return 'example';
+  if (instructionTags.has(plain)) return 'instruction';
+  if (documentTags.has(plain)) return 'document';
+  if (metadataTags.has(plain)) return 'metadata';
+  const last = plain.slice(Math.max(plain.lastIndexOf('_'), plain.lastIndexOf('-')) + 1);
+  if (instructionTags.has(last) || last === 'prompt') return 'instruction';
+  if (exampleTags.has(last)) return 'example';
+  return documentTags.has(last) ? 'document' : null;
+}
+
+/** All closed fences and tag pairs, each list ascending; pairs may nest. Unclosed openings are left out. */
+export function blocksOf(lines: Lines): Blocks {
+  const fences: Fence[] = [];
+  const tags: TagPair[] = [];
+  const stacks = new Map<string, OpenTag[]>();
+  let fence: OpenFence | null = null;
+  for (let line = 0; line < lines.count; line += 1) {
+    const head = headAt(lines, line);
+    const mark =
+      head.charCodeAt(0) === 96 || head.charCodeAt(0) === 126 ? fenceLine.exec(head) : null;
+    if (mark !== null) {
+      const closed = fence === null ? null : closing(lines, fence, mark, line);
+      if (closed !== null) {
+        fences.push(closed);
+        fence = null;
+        continue;
+      }
+      fence ??= { mark: mark[1] ?? '', language: (mark[2] ?? '').toLowerCase(), line, openings: 0 };
+      continue;
+    }
+    if (readTags({ lines, line, stacks, tags, fence })) fence = null;
+  }
+  tags.sort((a, b) => a.start - b.start || b.end - a.end);
+  return { fences, tags };
+}
+
+function closing(lines: Lines, open: OpenFence, mark: RegExpExecArray, line: number): Fence | null {
+  const marks = mark[1] ?? '';
+  if (marks[0] !== open.mark[0] || marks.length < open.mark.length || mark[2] !== '') return null;
+  return {
+    start: startOf(lines, open.line),
+    end: startOf(lines, line + 1),
+    innerStart: startOf(lines, open.line + 1),
+    innerEnd: startOf(lines, line),
+    language: open.language,
+  };
+}
+
+interface TagReader {
+  readonly lines: Lines;
+  readonly line: number;
+  readonly stacks: Map<string, OpenTag[]>;
+  readonly tags: TagPair[];
+  readonly fence: OpenFence | null;
+}
+
+/** Reads the tags of one line; true when one of them closes a pair opened before the fence, which ends the fence. */
+function readTags(reader: TagReader): boolean {
+  const { lines, line, stacks, tags, fence } = reader;
+  const start = startOf(lines, line);
+  const end = startOf(lines, line + 1);
+  const first = lines.text.indexOf('<', start);
+  if (first < 0 || first >= end) return false;
+  const source = lines.text.slice(start, end);
+  let endsFence = false;
+  for (const match of source.matchAll(tagPattern)) {
+    const name = (match[2] ?? '').toLowerCase();
+    const tag = tagClassOf(name);
+    if (tag === null || (match[3] ?? '').endsWith('/')) continue;
+    const at = start + match.index;
+    const after = at + match[0].length;
+    if (match[1] === '') {
+      if (fence !== null && !endsFence) fence.openings += 1;
+      else {
+        const block = opensBlock(lines.text, at, start);
+        pushOpen(stacks, name, { start: at, end: after, block });
+      }
+      continue;
+    }
+    if (fence !== null && !endsFence && fence.openings > 0) {
+      fence.openings -= 1;
+      continue;
+    }
+    const open = popOpen(stacks.get(name), opensBlock(lines.text, at, start));
+    if (open === null || !open.block) continue;
+    tags.push({ start: open.start, end: after, innerStart: open.end, innerEnd: at, name, tag });
+    if (fence !== null) endsFence = true;
+  }
+  return endsFence;
+}
+
+function pushOpen(stacks: Map<string, OpenTag[]>, name: string, open: OpenTag): void {
+  const stack = stacks.get(name);
+  if (stack === undefined) stacks.set(name, [open]);
+  else stack.push(open);
+}
+
+/** A closing tag at the start of its line skips openings in mid-sentence that were never closed. */
+function popOpen(stack: OpenTag[] | undefined, ownLine: boolean): OpenTag | null {
+  let open = stack?.pop();
+  while (ownLine && open !== undefined && !open.block && stack !== undefined && stack.length > 0) {
+    open = stack.pop();
+  }
+  return open ?? null;
+}
+
+/**
+ * A tag opens a block at the start of its line, right after another tag, or after a colon. Elsewhere it is talk
+ * about a tag.
+ */
+function opensBlock(text: string, at: number, lineStart: number): boolean {
+  let before = at - 1;
+  while (before >= lineStart && text.charCodeAt(before) <= 32) before -= 1;
+  if (before < lineStart) return true;
+  const code = text[before];
+  return code === '>' || code === ':' || code === '：';
+}

@@ -1,0 +1,155 @@
+/** Worked examples: repeated labelled blocks in one string, or short user/assistant pairs before the last turn. */
+import type { DetectedPart, TurnShape } from '../types.ts';
+import { contentKindOf } from './content.ts';
+import type { Label } from './labels.ts';
+import { headAt, startOf, trimRange } from './lines.ts';
+import type { Lines } from './lines.ts';
+import { demonstrationPart } from './parts.ts';
+import { exampleHeading, exampleLabels, resultPhrase } from './tables.ts';
+
+/** Complete examples that must be there before anything is called a demonstration. */
+const fewestExamples = 2;
+/** Units; above this a message is no few-shot turn. */
+const longestTurn = 2000;
+
+interface Block {
+  readonly line: number;
+  readonly endLine: number;
+}
+
+/**
+ * One part per demonstration. The last block is never one: it is the real question, or ends in it.
+ * `labels` are those of the free lines, ascending; `free` tells whether a line may be used.
+ */
+export function demonstrationParts(
+  lines: Lines,
+  labels: readonly Label[],
+  free: (line: number) => boolean,
+): DetectedPart[] {
+  for (const name of candidateNames(labels)) {
+    const blocks = blocksFrom(lines, labels, name);
+    const examples = blocks.slice(0, -1).filter((block) => whole(block, free));
+    const results = exampleLabels.get(name) ?? new Set<string>();
+    const complete = examples.filter((block) => hasResult(lines, labels, block, results));
+    if (complete.length < fewestExamples || complete.length < examples.length * 0.8) continue;
+    return complete.map((block) => {
+      const range = { start: startOf(lines, block.line), end: startOf(lines, block.endLine) };
+      const content = contentKindOf(lines.text.slice(range.start, range.end));
+      return demonstrationPart(range, content, `examples "${name}:"`);
+    });
+  }
+  return [];
+}
+
+/** Labels that open examples, seen three times or more; the one that comes first wins. */
+function candidateNames(labels: readonly Label[]): string[] {
+  const counts = new Map<string, number>();
+  for (const label of labels) {
+    if (exampleLabels.has(label.name)) counts.set(label.name, (counts.get(label.name) ?? 0) + 1);
+  }
+  return [...counts].filter(([, count]) => count > fewestExamples).map(([name]) => name);
+}
+
+function blocksFrom(lines: Lines, labels: readonly Label[], name: string): Block[] {
+  const begins = labels.filter((label) => label.name === name).map((label) => label.line);
+  const opened = begins.map((line) => withHeading(lines, line));
+  return opened.map((line, index) => ({ line, endLine: opened[index + 1] ?? lines.count }));
+}
+
+/** `Example 3:` right above belongs to the block. */
+function withHeading(lines: Lines, line: number): number {
+  let above = line - 1;
+  if (headAt(lines, above) === '') above -= 1;
+  return above >= 0 && exampleHeading.test(headAt(lines, above)) ? above : line;
+}
+
+function whole(block: Block, free: (line: number) => boolean): boolean {
+  for (let line = block.line; line < block.endLine; line += 1) if (!free(line)) return false;
+  return true;
+}
+
+/** A result label with text after it, or a phrase that states the result below the first line. */
+function hasResult(
+  lines: Lines,
+  labels: readonly Label[],
+  block: Block,
+  results: ReadonlySet<string>,
+): boolean {
+  for (const label of labelsIn(labels, block)) {
+    if (!results.has(label.name)) continue;
+    const from = startOf(lines, label.line) + label.length;
+    const rest = trimRange(lines.text, from, startOf(lines, block.endLine));
+    if (rest.end > rest.start) return true;
+  }
+  for (let line = block.line + 1; line < block.endLine; line += 1) {
+    if (resultPhrase.test(headAt(lines, line))) return true;
+  }
+  return false;
+}
+
+/** Labels of a block's lines: a binary search, so that many blocks stay linear. */
+function labelsIn(labels: readonly Label[], block: Block): Label[] {
+  let low = 0;
+  let high = labels.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if ((labels[middle]?.line ?? 0) < block.line) low = middle + 1;
+    else high = middle;
+  }
+  const inside: Label[] = [];
+  for (let at = low; at < labels.length; at += 1) {
+    const label = labels[at];
+    if (label === undefined || label.line >= block.endLine) break;
+    inside.push(label);
+  }
+  return inside;
+}
+
+/**
+ * Which messages are halves of few-shot pairs. Pairs stand right after the system messages, are short, at least two,
+ * and of one format: all users (or all assistants) begin with the same label, or every assistant answers with the
+ * same shape (JSON, or one word) while the users ask independent things.
+ */
+export function demonstrationTurns(turns: readonly TurnShape[]): boolean[] {
+  const marks = turns.map(() => false);
+  let first = 0;
+  while (turns[first]?.role === 'system' || turns[first]?.role === 'developer') first += 1;
+  const pairs: number[] = [];
+  for (let at = first; at + 2 < turns.length; at += 2) {
+    const [user, assistant] = [turns[at], turns[at + 1]];
+    if (user?.role !== 'user' || assistant?.role !== 'assistant') break;
+    if (user.text.length > longestTurn || assistant.text.length > longestTurn) break;
+    pairs.push(at);
+  }
+  const last = turns.at(-1);
+  if (pairs.length < fewestExamples || last?.role !== 'user') return marks;
+  if (pairs.length * 2 + first !== turns.length - 1) return marks;
+  if (!sameFormat(turns, pairs, last.text)) return marks;
+  for (const at of pairs) {
+    marks[at] = true;
+    marks[at + 1] = true;
+  }
+  return marks;
+}
+
+function sameFormat(turns: readonly TurnShape[], pairs: readonly number[], last: string): boolean {
+  const users = [...pairs.map((at) => turns[at]?.text ?? ''), last];
+  const answers = pairs.map((at) => turns[at + 1]?.text ?? '');
+  const opening = leadOf(users[0] ?? '');
+  if (opening !== null && users.every((text) => leadOf(text) === opening)) return true;
+  const shapes = new Set(answers.map(shapeOf));
+  return shapes.size === 1 && !shapes.has('free');
+}
+
+/** Label before the first colon, when it is short. */
+function leadOf(text: string): string | null {
+  return /^\s*([\p{L}][\p{L}\p{N} _-]{0,30})[:：]/u.exec(text)?.[1]?.toLowerCase() ?? null;
+}
+
+function shapeOf(text: string): string {
+  const plain = text.trim();
+  if (/^[[{][\s\S]*[\]}]$/.test(plain)) return 'json';
+  const lead = leadOf(plain);
+  if (lead !== null) return `label ${lead}`;
+  return /^[\p{L}\p{N}_/+-]{1,24}[.!]?$/u.test(plain) && plain !== '' ? 'word' : 'free';
+}

@@ -1,0 +1,48 @@
+/** Parts of a range that is known to be document text: fenced code and document headings stay as they are. */
+import type { DetectedPart } from '../types.ts';
+import type { Fence } from './blocks.ts';
+import { itemHeads } from './items.ts';
+import { freeRanges } from './lines.ts';
+import type { Lines, Range } from './lines.ts';
+import { byStart, codePart, documentPart, framePart } from './parts.ts';
+
+/** `fences` ascending; those that are not wholly inside the range are ignored. */
+export function fillDocument(
+  lines: Lines,
+  range: Range,
+  detail: string,
+  fences: readonly Fence[],
+): DetectedPart[] {
+  const fixed: DetectedPart[] = [];
+  for (const fence of fencesIn(fences, range)) {
+    fixed.push(codePart(fence, `${detail}, code fence`));
+  }
+  const heads = itemHeads(lines, range);
+  const free = (head: Range): boolean =>
+    !fixed.some((part) => part.start <= head.start && head.start < part.end);
+  const framed = heads.filter(free).map((head) => framePart(head, `${detail}, ${head.detail}`));
+  const taken = [...fixed, ...framed].sort(byStart);
+  const parts: DetectedPart[] = [...taken];
+  for (const piece of freeRanges(lines.text, range, taken)) {
+    const part = documentPart(lines.text, piece, detail);
+    if (part !== null) parts.push(part);
+  }
+  return parts.sort(byStart);
+}
+
+function fencesIn(fences: readonly Fence[], range: Range): Fence[] {
+  let low = 0;
+  let high = fences.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if ((fences[middle]?.start ?? 0) < range.start) low = middle + 1;
+    else high = middle;
+  }
+  const found: Fence[] = [];
+  for (let at = low; at < fences.length; at += 1) {
+    const fence = fences[at];
+    if (fence === undefined || fence.start >= range.end) break;
+    if (fence.end <= range.end) found.push(fence);
+  }
+  return found;
+}

@@ -1,0 +1,241 @@
+/** Pasted material that shows by its lines alone: logs, search results, tables, diffs, transcripts, JSON. */
+import { constantColumns, logLine, searchLine, separators } from './content.ts';
+import { jsonEnd } from './json.ts';
+import { headAt, lineAt, startOf, trimRange } from './lines.ts';
+import type { Lines, Range } from './lines.ts';
+import { modelSpeakers } from './tables.ts';
+
+export interface Run extends Range {
+  readonly detail: string;
+}
+
+interface RunClass {
+  readonly detail: string;
+  readonly fits: (head: string) => boolean;
+  /** Lines that may stand between two fitting ones. */
+  readonly gap: number;
+  readonly fewest: number;
+  /** Last word on the lines found, when the pattern alone is not enough. */
+  readonly accept: (heads: readonly string[]) => boolean;
+}
+
+/** Units; shorter material is left in the question. */
+const shortestRun = 300;
+/** Failed JSON scans allowed for one string: keeps hostile input linear. */
+const mostJsonFailures = 8;
+
+const speakerLine =
+  /^(?:\[?\(?\d{1,2}:\d{2}(?::\d{2})?\)?\]?\s*[-–]?\s*)?([\p{Lu}\p{Lo}][\p{L}\p{M}\p{N}.'’_\- ]{0,40}?)\s?(?:\(\d{1,2}:\d{2}(?::\d{2})?\))?\s?[:：](?:\s|$|[^\s/])/u;
+
+const runClasses: readonly RunClass[] = [
+  { detail: 'log lines', fits: (head) => logLine.test(head), gap: 12, fewest: 5, accept: always },
+  {
+    detail: 'search result lines',
+    fits: (head) => searchLine.test(head),
+    gap: 1,
+    fewest: 5,
+    accept: always,
+  },
+  {
+    detail: 'table rows',
+    fits: (head) => head.startsWith('|') && head.endsWith('|') && head.length > 2,
+    gap: 0,
+    fewest: 4,
+    accept: always,
+  },
+  {
+    detail: 'transcript lines',
+    fits: (head) => speakerOf(head) !== null,
+    gap: 2,
+    fewest: 8,
+    accept: fewSpeakers,
+  },
+];
+
+/** Runs of the whole range, ascending; where two classes claim a line the one listed first wins. */
+export function materialRuns(lines: Lines, range: Range): Run[] {
+  const first = lineAt(lines, range.start);
+  const last = lineAt(lines, Math.max(range.start, range.end - 1));
+  const found: Run[] = [...jsonRuns(lines, range, last), ...diffRuns(lines, first, last)];
+  for (const kind of runClasses) found.push(...classRuns(lines, kind, first, last));
+  found.push(...columnRuns(lines, first, last));
+  const kept: Run[] = [];
+  for (const run of found) {
+    const piece = trimRange(
+      lines.text,
+      Math.max(run.start, range.start),
+      Math.min(run.end, range.end),
+    );
+    if (piece.end - piece.start < shortestRun) continue;
+    kept.push({ ...piece, detail: run.detail });
+  }
+  return withoutOverlap(kept);
+}
+
+/** Greedy by start; the number of runs is far below that of lines. */
+function withoutOverlap(runs: readonly Run[]): Run[] {
+  const order = runs.map((run, rank) => ({ run, rank }));
+  order.sort((a, b) => a.run.start - b.run.start || a.rank - b.rank);
+  const kept: Run[] = [];
+  for (const { run } of order) {
+    if (run.start >= (kept.at(-1)?.end ?? 0)) kept.push(run);
+  }
+  return kept;
+}
+
+function always(): boolean {
+  return true;
+}
+
+/** A line counts towards a log's gap only while the run goes on, so stack traces stay inside. */
+function classRuns(lines: Lines, kind: RunClass, first: number, last: number): Run[] {
+  const runs: Run[] = [];
+  let begin = -1;
+  let end = -1;
+  let fitting: string[] = [];
+  const close = (): void => {
+    if (fitting.length >= kind.fewest && kind.accept(fitting)) {
+      runs.push({
+        start: startOf(lines, begin),
+        end: startOf(lines, end + 1),
+        detail: kind.detail,
+      });
+    }
+    fitting = [];
+  };
+  for (let line = first; line <= last; line += 1) {
+    const head = headAt(lines, line);
+    if (head !== '' && kind.fits(head)) {
+      if (fitting.length > 0 && line - end > kind.gap + 1) close();
+      if (fitting.length === 0) begin = line;
+      fitting.push(head);
+      end = line;
+    }
+  }
+  close();
+  return runs;
+}
+
+function speakerOf(head: string): string | null {
+  const name = speakerLine.exec(head)?.[1]?.toLowerCase() ?? null;
+  return name === null || name.split(' ').length > 4 ? null : name;
+}
+
+/** A meeting has at least two speakers, each speaking again and again, and none of them is the model. */
+function fewSpeakers(heads: readonly string[]): boolean {
+  const turns = new Map<string, number>();
+  for (const head of heads) {
+    const name = speakerOf(head) ?? '';
+    turns.set(name, (turns.get(name) ?? 0) + 1);
+  }
+  const regular = [...turns.values()].filter((count) => count >= 2);
+  const covered = regular.reduce((sum, count) => sum + count, 0);
+  const model = [...turns.keys()].some((name) => modelSpeakers.has(name));
+  return !model && regular.length >= 2 && covered >= heads.length * 0.7;
+}
+
+/** Unified diffs: a header, then lines that start with one of ` +-@\`. */
+function diffRuns(lines: Lines, first: number, last: number): Run[] {
+  const runs: Run[] = [];
+  for (let line = first; line <= last; line += 1) {
+    if (!startsDiff(lines, line)) continue;
+    let end = line;
+    let hunks = 0;
+    while (end <= last && (isDiffLine(lines, end) || startsDiff(lines, end))) {
+      if (headAt(lines, end).startsWith('@@ -')) hunks += 1;
+      end += 1;
+    }
+    if (hunks > 0)
+      runs.push({ start: startOf(lines, line), end: startOf(lines, end), detail: 'diff' });
+    line = end;
+  }
+  return runs;
+}
+
+function startsDiff(lines: Lines, line: number): boolean {
+  const head = headAt(lines, line);
+  if (head.startsWith('diff --git ') || head.startsWith('@@ -')) return true;
+  return head.startsWith('--- ') && headAt(lines, line + 1).startsWith('+++ ');
+}
+
+function isDiffLine(lines: Lines, line: number): boolean {
+  const at = startOf(lines, line);
+  const unit = lines.text[at];
+  if (unit === '\n' || unit === '\r') {
+    const next = lines.text[startOf(lines, line + 1)];
+    return next !== undefined && ' +-@'.includes(next);
+  }
+  return (
+    (unit !== undefined && ' +-@\\'.includes(unit)) ||
+    /^(?:index [0-9a-f]{7}|(?:new|deleted) file mode|similarity index|rename |Binary files )/.test(
+      headAt(lines, line),
+    )
+  );
+}
+
+/** CSV-like rows: six or more lines in a row with the same two or more separators. */
+function columnRuns(lines: Lines, first: number, last: number): Run[] {
+  return [',', '\t', ';'].flatMap((separator) => columnRunsOf(lines, first, last, separator));
+}
+
+function columnRunsOf(lines: Lines, first: number, last: number, separator: string): Run[] {
+  const runs: Run[] = [];
+  let begin = first;
+  let columns = -1;
+  for (let line = first; line <= last + 1; line += 1) {
+    const head = line > last ? '' : headAt(lines, line);
+    const now =
+      head.includes(separator) && !/[.;{(:]$/.test(head) ? separators(head, separator) : 0;
+    if (now === columns && now > 0) continue;
+    if (columns >= (separator === '\t' ? 1 : 2) && line - begin >= 6) {
+      const heads = lines.heads.slice(begin, line);
+      if (constantColumns(heads, separator)) {
+        runs.push({
+          start: startOf(lines, begin),
+          end: startOf(lines, line),
+          detail: 'separated rows',
+        });
+      }
+    }
+    begin = line;
+    columns = now;
+  }
+  return runs;
+}
+
+/** JSON values that start a line and end one; values on following lines join. */
+function jsonRuns(lines: Lines, range: Range, last: number): Run[] {
+  const runs: Run[] = [];
+  let failures = 0;
+  let line = lineAt(lines, range.start);
+  while (line <= last && failures < mostJsonFailures) {
+    const head = headAt(lines, line);
+    if (!/^[[{]/.test(head)) {
+      line += 1;
+      continue;
+    }
+    const start = trimRange(
+      lines.text,
+      Math.max(range.start, startOf(lines, line)),
+      range.end,
+    ).start;
+    const end = jsonEnd(lines.text, start, range.end);
+    if (end < 0 || end - start < 2) {
+      failures += end < 0 && head.length > 3 ? 1 : 0;
+      line += 1;
+      continue;
+    }
+    const endLine = lineAt(lines, end - 1);
+    const previous = runs.at(-1);
+    const joins = previous !== undefined && startOf(lines, line) <= previous.end;
+    const run = {
+      start: joins ? previous.start : start,
+      end: startOf(lines, endLine + 1),
+      detail: 'json value',
+    };
+    if (joins) runs.pop();
+    if (trimRange(lines.text, end, run.end).end <= end) runs.push(run);
+    line = endLine + 1;
+  }
+  return runs;
+}

@@ -1,0 +1,130 @@
+/** Runs the rules over one user string, strongest first; each later rule sees only what is still free. */
+import type { DetectedPart } from '../types.ts';
+import { blocksOf } from './blocks.ts';
+import type { Fence } from './blocks.ts';
+import { contentKindOf } from './content.ts';
+import { demonstrationParts } from './demonstrations.ts';
+import { fillDocument } from './fill.ts';
+import { labelsOf } from './labels.ts';
+import type { Label } from './labels.ts';
+import { freeRanges, lineAt, linesOf, startOf } from './lines.ts';
+import type { Lines, Range } from './lines.ts';
+import { looseParts } from './loose.ts';
+import { byStart, codePart, documentPart } from './parts.ts';
+import { announcedRegions } from './regions.ts';
+import { tagParts } from './tags.ts';
+
+export interface Sections {
+  readonly parts: readonly DetectedPart[];
+  /** Offset where a labelled question starts, or null. */
+  readonly question: number | null;
+}
+
+export interface SectionOptions {
+  /** The string holds the question, so long text beside a short request may be split from it. */
+  readonly lead: boolean;
+}
+
+export function sectionsOf(text: string, options: SectionOptions): Sections {
+  const lines = linesOf(text);
+  const blocks = blocksOf(lines);
+  const fill = (range: Range, detail: string): DetectedPart[] =>
+    fillDocument(lines, range, detail, blocks.fences);
+  const parts = tagParts(text, blocks.tags, fill);
+  const framed = [...parts].sort(byStart);
+  for (const fence of blocks.fences) {
+    if (!inside(fence, blocks.tags)) parts.push(...fenceParts(text, fence));
+  }
+  parts.sort(byStart);
+  const taken = takenLines(lines, [
+    ...parts,
+    ...blocks.fences,
+    ...blocks.tags.filter((tag) => tag.tag !== 'metadata'),
+  ]);
+  const free = (line: number): boolean => taken[line] !== 1;
+  const labels = labelsOf(lines, 0, lines.count).filter((label) => free(label.line));
+  const examples = demonstrationParts(lines, labels, free);
+  parts.push(...examples);
+  const rest = afterExamples(lines, labels, examples);
+  const regions = announcedRegions(
+    lines,
+    rest,
+    (line) => free(line) && !within(lines, line, examples),
+  );
+  addRegions({ text, lines, parts, fill, framed }, regions.documents);
+  parts.push(...looseParts(lines, parts, options));
+  return { parts, question: regions.question };
+}
+
+interface RegionTarget {
+  readonly text: string;
+  readonly lines: Lines;
+  readonly parts: DetectedPart[];
+  readonly fill: (range: Range, detail: string) => DetectedPart[];
+  readonly framed: readonly DetectedPart[];
+}
+
+function addRegions(
+  target: RegionTarget,
+  regions: readonly { start: number; end: number; detail: string }[],
+): void {
+  const { text, parts, fill } = target;
+  for (const region of regions) {
+    const taken = [...parts].sort(byStart);
+    for (const range of freeRanges(text, region, taken)) parts.push(...fill(range, region.detail));
+  }
+}
+
+function inside(range: Range, outer: readonly Range[]): boolean {
+  return outer.some((other) => other.start <= range.start && range.end <= other.end);
+}
+
+/** 1 for every line that a claimed range touches. */
+function takenLines(lines: Lines, ranges: readonly Range[]): Uint8Array {
+  const taken = new Uint8Array(lines.count);
+  for (const range of ranges) {
+    const last = lineAt(lines, Math.max(range.start, range.end - 1));
+    taken.fill(1, lineAt(lines, range.start), last + 1);
+  }
+  return taken;
+}
+
+function within(lines: Lines, line: number, ranges: readonly Range[]): boolean {
+  const first = ranges[0];
+  const last = ranges.at(-1);
+  if (first === undefined || last === undefined) return false;
+  const at = startOf(lines, line);
+  return at >= first.start && at < last.end;
+}
+
+/** Labels between the first and the last example are theirs. */
+function afterExamples(
+  lines: Lines,
+  labels: readonly Label[],
+  examples: readonly DetectedPart[],
+): Label[] {
+  return labels.filter((label) => !within(lines, label.line, examples));
+}
+
+/** Languages of fences that hold material rather than program text. */
+const materialFences: ReadonlySet<string> = new Set(
+  'json jsonl ndjson log logs text txt plain plaintext diff patch csv tsv md markdown table output console html xml'.split(
+    ' ',
+  ),
+);
+/** Units; a shorter fence of plain words may be a format to follow. */
+const shortestProseFence = 400;
+
+function fenceParts(text: string, fence: Fence): DetectedPart[] {
+  const detail = fence.language === '' ? 'code fence' : `code fence ${fence.language}`;
+  const inner = { start: fence.innerStart, end: fence.innerEnd };
+  const known = fence.language === '' || materialFences.has(fence.language);
+  if (known) {
+    const body = text.slice(inner.start, inner.end);
+    const content = contentKindOf(body);
+    const long = content !== 'prose' || body.length >= shortestProseFence;
+    const part = content === 'code' || !long ? null : documentPart(text, inner, detail);
+    if (part !== null) return [part];
+  }
+  return [codePart(fence, detail)];
+}
