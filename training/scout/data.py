@@ -93,27 +93,28 @@ class Stream:
         return out
 
 
-def validation(work, length, max_tokens=None, seed=7):
+def validation(work, length, max_tokens=None, longest=1500, seed=7):
     """Windows over single documents: row = [context token, targets...]. Every byte of a document is predicted once;
-    the first token is predicted from BOS. Returns rows (ids, group) and documents by group in bytes.
-    With max_tokens a seeded subset of documents, the same each time."""
+    the first token is predicted from BOS. Returns rows (ids, group) and bytes by group.
+    With max_tokens a seeded subset, the same each time: documents of up to `longest` tokens, groups in their own shares."""
     with open(os.path.join(work, "valid.json")) as f:
         docs = json.load(f)
     ids = np.fromfile(os.path.join(work, "valid.bin"), dtype=np.uint16)
     start = np.concatenate([[0], np.cumsum([d["tokens"] for d in docs])])
-    order = np.arange(len(docs))
+    order, quota = np.arange(len(docs)), dict.fromkeys(GROUPS, float("inf"))
     if max_tokens:
-        order = np.random.default_rng(seed).permutation(len(docs))
-    rows, size, seen = [], dict.fromkeys(GROUPS, 0), 0
+        order = [i for i in np.random.default_rng(seed).permutation(len(docs)) if docs[i]["tokens"] <= longest]
+        quota = {g: max_tokens * sum(d["tokens"] for d in docs if d["group"] == g) / len(ids) for g in GROUPS}
+    rows, size = [], dict.fromkeys(GROUPS, 0)
     for i in order:
-        if max_tokens and seen >= max_tokens:
-            break
         d = docs[i]
+        if quota[d["group"]] <= 0:
+            continue
         x = np.concatenate([[BOS], ids[start[i]:start[i + 1]].astype(np.int64)])
         for a in range(0, len(x) - 1, length):
             rows.append((x[a:a + length + 1], d["group"]))
         size[d["group"]] += d["bytes"]
-        seen += d["tokens"]
+        quota[d["group"]] -= d["tokens"]
     return rows, size
 
 
