@@ -65,6 +65,7 @@ const packages: Record<string, string> = {
   piscina: 'score',
   'p-queue': 'score',
   commander: 'cli',
+  'cli-progress': 'cli',
   zod: 'config',
   yaml: 'config',
   'fastest-levenshtein': 'config',

@@ -1,0 +1,176 @@
+/** Main side of the embedded engine: starts the worker, hands it requests, bounds the queue. */
+import { join } from 'node:path';
+import { Worker } from 'node:worker_threads';
+import { SluiceError } from '../core/errors.ts';
+import { readManifest } from '../score/manifest.ts';
+import type { ModelManifest } from '../score/types.ts';
+import { loadTokenizer } from '../tokenize/load.ts';
+import type {
+  Engine,
+  EngineCommand,
+  EngineMessage,
+  EngineWorkerData,
+  GenerateEvents,
+  GenerateRequest,
+  ModelShape,
+} from './types.ts';
+
+export interface LoadEngineOptions {
+  /** Folder with manifest.json, tokenizer.json and engine.onnx. */
+  readonly folder: string;
+  readonly threads: number;
+  /** Requests that may run or wait. */
+  readonly queue: number;
+}
+
+/** Prompt and output together; far beyond the trained length, because the scheme caps distances. */
+const contextLimit = 8192;
+
+/** @throws SluiceError MODEL_INVALID when a file is missing or the graph cannot be opened */
+export async function loadEngine(options: LoadEngineOptions): Promise<Engine> {
+  const manifest = readManifest(options.folder);
+  const data: EngineWorkerData = {
+    modelPath: join(options.folder, 'engine.onnx'),
+    shape: shapeOf(manifest, options.folder),
+    eosId: manifest.eos_token_id,
+    threads: options.threads,
+    slots: 4,
+    cachedSequences: 16,
+    cachedTokens: 4 * contextLimit,
+  };
+  const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
+  const worker = new Worker(new URL(`./worker.${extension}`, import.meta.url), {
+    workerData: data,
+  });
+  await ready(worker);
+  return new WorkerEngine(worker, manifest, options);
+}
+
+function ready(worker: Worker): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const fail = (message: string, cause?: unknown): void => {
+      void worker.terminate();
+      reject(
+        new SluiceError('MODEL_INVALID', `The embedded engine did not start: ${message}`, {
+          cause,
+        }),
+      );
+    };
+    worker.once('error', (error: Error) => fail(error.message, error));
+    worker.once('message', (message: EngineMessage) => {
+      if (message.type === 'ready') resolve();
+      else fail(message.type === 'fatal' ? message.message : `unexpected ${message.type}`);
+    });
+  });
+}
+
+function shapeOf(manifest: ModelManifest, folder: string): ModelShape {
+  const graph = field(field(manifest, 'graph'), 'engine');
+  const number = (name: string): number => {
+    const value = field(graph, name);
+    if (typeof value === 'number') return value;
+    throw new SluiceError(
+      'MODEL_INVALID',
+      `${folder}/manifest.json has no number graph.engine.${name}`,
+    );
+  };
+  const vocabulary = field(manifest, 'vocab_size');
+  return {
+    layers: number('layers'),
+    kvHeads: number('kv_heads'),
+    heads: number('heads'),
+    headDim: number('head_dim'),
+    ropeBase: number('rope_theta'),
+    vocabularySize: typeof vocabulary === 'number' ? vocabulary : 0,
+    trainedLength: manifest.context_length,
+  };
+}
+
+function field(value: unknown, name: string): unknown {
+  return typeof value === 'object' && value !== null
+    ? Object.getOwnPropertyDescriptor(value, name)?.value
+    : undefined;
+}
+
+class WorkerEngine implements Engine {
+  readonly name: string;
+  readonly tokenizer: Engine['tokenizer'];
+  readonly bosId: number | null;
+  readonly contextLimit = contextLimit;
+  readonly fingerprint: string;
+  readonly #worker: Worker;
+  readonly #queue: number;
+  readonly #running = new Map<number, GenerateEvents>();
+  #nextId = 1;
+  #broken: Error | null = null;
+
+  constructor(worker: Worker, manifest: ModelManifest, options: LoadEngineOptions) {
+    this.name = manifest.name;
+    this.tokenizer = loadTokenizer(options.folder);
+    this.bosId = manifest.bos_token_id;
+    const weights = manifest.files['engine.onnx']?.sha256 ?? '';
+    this.fingerprint = `${manifest.name}@${manifest.version}:${weights.slice(0, 16)}:${this.tokenizer.id}`;
+    this.#worker = worker;
+    this.#queue = options.queue;
+    worker.on('message', (message: EngineMessage) => this.#receive(message));
+    worker.on('error', (error: Error) => this.#fail(error));
+    // The engine alone never keeps a process alive.
+    worker.unref();
+  }
+
+  generate(request: GenerateRequest, events: GenerateEvents): () => void {
+    if (this.#broken !== null) {
+      throw new SluiceError('SCORER_FAILED', 'The embedded engine has stopped', {
+        cause: this.#broken,
+      });
+    }
+    if (this.#running.size >= this.#queue) {
+      throw new SluiceError(
+        'QUEUE_FULL',
+        `The embedded engine already has ${this.#running.size} requests`,
+      );
+    }
+    const id = this.#nextId;
+    this.#nextId += 1;
+    this.#running.set(id, events);
+    this.#post({ type: 'generate', id, request });
+    return () => {
+      if (this.#running.delete(id)) this.#post({ type: 'abort', id });
+    };
+  }
+
+  async close(): Promise<void> {
+    this.#fail(new SluiceError('ABORTED', 'The embedded engine was closed'));
+    await this.#worker.terminate();
+  }
+
+  #post(command: EngineCommand): void {
+    this.#worker.postMessage(command);
+  }
+
+  #receive(message: EngineMessage): void {
+    if (message.type === 'ready' || message.type === 'fatal') return;
+    const events = this.#running.get(message.id);
+    if (events === undefined) return;
+    switch (message.type) {
+      case 'start':
+        return events.onStart(message.cachedTokens);
+      case 'token':
+        return events.onToken(message.token);
+      case 'end':
+        this.#running.delete(message.id);
+        return events.onEnd(message.reason);
+      case 'error':
+        this.#running.delete(message.id);
+        return events.onError(
+          new SluiceError('SCORER_FAILED', `The embedded engine failed: ${message.message}`),
+        );
+    }
+  }
+
+  #fail(error: Error): void {
+    this.#broken ??= error;
+    for (const events of this.#running.values()) events.onError(error);
+    this.#running.clear();
+  }
+}

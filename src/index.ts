@@ -1,0 +1,38 @@
+/** Table of contents of the package. */
+
+// the whole thing
+export { createSluice, type Sluice } from './sluice.ts';
+export { compressPrompt, type CompressPromptOptions } from './http/middleware.ts';
+
+// plain data
+export type { Config } from './config/types.ts';
+export type { RequestReport, SpanReport, SkipReason, Decision, Usage } from './core/report.ts';
+export type { Span, SpanKind, ContentKind, Policy, Role } from './core/span.ts';
+export { keepReasons, type KeepMask, type KeepReason } from './core/mask.ts';
+export { methodNames, type MethodName } from './core/method.ts';
+export { SluiceError, errorTable, type ErrorCode } from './core/errors.ts';
+export type { CompressTextInput, CompressTextResult } from './gateway/types.ts';
+
+// pure parts that need no server
+export { createCompressor } from './compress/create.ts';
+export { renderMask } from './compress/mask.ts';
+export { survivorGroups, verifySurvivors } from './compress/guards.ts';
+export { recoverSubsequence } from './compress/recover.ts';
+export type {
+  Budget,
+  CompressJob,
+  CompressResult,
+  Compressor,
+  MethodOptions,
+  Segment,
+  Survivors,
+} from './compress/types.ts';
+export { loadTokenizer } from './tokenize/load.ts';
+export { wordGroups } from './tokenize/groups.ts';
+export { sentenceRanges } from './tokenize/sentences.ts';
+export type { TextTokenizer } from './tokenize/types.ts';
+export { createScorers } from './score/create.ts';
+export type { KeepScorer, Scorer, ScorerSet, SurprisalScorer } from './score/types.ts';
+export { readRequest } from './wire/read.ts';
+export { applySplices } from './wire/splice.ts';
+export { contentKindOf, detectParts } from './wire/detect/detect.ts';
