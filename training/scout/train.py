@@ -17,6 +17,7 @@ import torch
 
 from .data import Stream, validation
 from .model import Scout, preset
+from .restore import weights
 
 
 def orthogonalise(g, steps=5):
@@ -101,6 +102,7 @@ def main():
     a.add_argument("--device", default="cpu")
     a.add_argument("--seed", type=int, default=20261121)
     a.add_argument("--tokens", type=float, default=0, help="stop the stable run after so many tokens (0: never)")
+    a.add_argument("--init", help="start from an exported model folder when there is no checkpoint (the optimizer starts afresh)")
     a.add_argument("--decay", type=int, default=0, help="branch off a decay of so many steps")
     a.add_argument("--decay-seconds", type=float, default=0, help="branch off a decay that takes so many wall seconds")
     a = a.parse_args()
@@ -127,6 +129,9 @@ def main():
         step, tokens, cursors = c["step"], c["tokens"], c["cursors"]
     elif decaying:
         raise SystemExit("no stable checkpoint to branch from")
+    elif a.init:
+        state, tokens = weights(a.init, conf["model"])
+        model.load_state_dict(state)
     forked = step
     length = t["decay_length"] if decaying else t["length"]
     rows, micro = t["batch_tokens"] // length, max(1, t["micro_rows"] * t["length"] // length)
@@ -158,7 +163,7 @@ def main():
         else:
             if a.tokens and tokens >= a.tokens:
                 break
-            factor = min(1.0, (step + 1) / t["warmup_steps"])
+            factor = min(1.0, (step + 1) / t["warmup_steps"])        # steps start at 0 again after --init
         for o in (muon, adam):
             for g in o.param_groups:
                 g["lr"] = g["base"] * factor
