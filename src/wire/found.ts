@@ -39,10 +39,11 @@ export interface Found {
   wishes: BodyWishes;
 }
 
-/** @throws ScanStop `unexpected-shape`, always */
-export function unexpected(pointer: string, wanted: string): never {
-  throw new ScanStop(
-    'unexpected-shape',
-    `${pointer === '' ? 'The body' : pointer} is not ${wanted}`,
-  );
+/**
+ * Checks the value at the cursor and refuses the body for it.
+ * @throws ScanStop `not-json` when there is no value, else `unexpected-shape`
+ */
+export function unexpected(cursor: JsonCursor, pointer: string, wanted: string): never {
+  cursor.passValue();
+  throw new ScanStop('unexpected-shape', `${pointer} is not ${wanted}`);
 }

@@ -2,7 +2,7 @@
 import { isUtf8 } from 'node:buffer';
 import type { SkipReason } from '../core/report.ts';
 import { JsonCursor, ScanStop } from './cursor.ts';
-import { findDialect } from './dialects/table.ts';
+import { findDialect } from './dialect.ts';
 import type { Dialect } from './dialects/types.ts';
 import type { Found } from './found.ts';
 import { unexpected } from './found.ts';
@@ -10,8 +10,6 @@ import { noWishes, readWishes } from './sluice-field.ts';
 import { spansOf } from './spans.ts';
 import { decodeText } from './text.ts';
 import type { ReadOptions, ReadResult } from './types.ts';
-
-export { dialectOf } from './dialects/table.ts';
 
 /**
  * Reads a request body of a dialect.
@@ -86,11 +84,7 @@ function readBody(body: Uint8Array, dialect: Dialect, bodyWishes: boolean): Read
 
 function readTopLevel(found: Found, dialect: Dialect): void {
   const { cursor } = found;
-  if (!cursor.isObject()) {
-    cursor.passValue();
-    cursor.expectEnd();
-    unexpected('', 'an object');
-  }
+  if (!cursor.isObject()) unexpected(cursor, 'The body', 'an object');
   let complete = false;
   const cut = cursor.readObject((key) => {
     if (key === 'sluice') {
@@ -107,7 +101,7 @@ function readTopLevel(found: Found, dialect: Dialect): void {
     return 'keep';
   });
   if (cut !== null) found.removals.push({ ...cut, bytes: new Uint8Array(0) });
-  if (!complete) unexpected(`/${dialect.required}`, 'there');
+  if (!complete) throw new ScanStop('unexpected-shape', `/${dialect.required} is missing`);
 }
 
 /** Passes the value at the cursor; true only for the literal `true`. */

@@ -26,14 +26,14 @@ const roles: ReadonlyMap<string, Role> = new Map([
 type Loose = Omit<FoundText, 'role' | 'messageIndex'>;
 
 function readMessages(found: Found): void {
-  if (!found.cursor.isArray()) unexpected('/messages', 'an array');
+  if (!found.cursor.isArray()) unexpected(found.cursor, '/messages', 'an array');
   found.cursor.readArray((index) => readMessage(found, index));
 }
 
 function readMessage(found: Found, index: number): void {
   const { cursor } = found;
   const pointer = `/messages/${index}`;
-  if (!cursor.isObject()) unexpected(pointer, 'an object');
+  if (!cursor.isObject()) unexpected(cursor, pointer, 'an object');
   const byteStart = cursor.at;
   const texts: Loose[] = [];
   let role: string | null = null;
@@ -59,7 +59,7 @@ function readContent(found: Found, pointer: string, texts: Loose[]): void {
   else if (cursor.isArray())
     cursor.readArray((index) => readPart(found, `${pointer}/${index}`, texts));
   else if (cursor.isNull()) cursor.passValue();
-  else unexpected(pointer, 'a string, an array or null');
+  else unexpected(cursor, pointer, 'a string, an array or null');
 }
 
 function looseText(pointer: string, raw: RawString): Loose {
@@ -68,7 +68,7 @@ function looseText(pointer: string, raw: RawString): Loose {
 
 function readPart(found: Found, pointer: string, texts: Loose[]): void {
   const { cursor } = found;
-  if (!cursor.isObject()) unexpected(pointer, 'an object');
+  if (!cursor.isObject()) unexpected(cursor, pointer, 'an object');
   let type: string | null = null;
   let text: RawString | null = null;
   let declared: Declaration | null = null;

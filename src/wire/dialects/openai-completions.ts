@@ -13,7 +13,7 @@ function readPrompt(found: Found): void {
 }
 
 function readText(found: Found, pointer: string): void {
-  if (!found.cursor.isString()) unexpected(pointer, 'a string');
+  if (!found.cursor.isString()) unexpected(found.cursor, pointer, 'a string');
   found.texts.push({
     pointer,
     messageIndex: 0,

@@ -1,8 +1,8 @@
-/** The dialects that are read; a new one is a file beside this one and a row here. */
-import type { DialectName } from '../types.ts';
-import { openaiChat } from './openai-chat.ts';
-import { openaiCompletions } from './openai-completions.ts';
-import type { Dialect } from './types.ts';
+/** The dialects that are read; a new one is a file in dialects/ and a row here. */
+import type { DialectName } from './types.ts';
+import { openaiChat } from './dialects/openai-chat.ts';
+import { openaiCompletions } from './dialects/openai-completions.ts';
+import type { Dialect } from './dialects/types.ts';
 
 const byPath: ReadonlyMap<string, Dialect> = new Map(
   [openaiChat, openaiCompletions].map((dialect) => [dialect.path, dialect]),
