@@ -19,6 +19,8 @@ export interface LoadOptions {
   readonly file?: string | undefined;
   /** Left out = the environment of this process. */
   readonly env?: Environment;
+  /** Values of the caller that everything else beats, nested like the file. */
+  readonly defaults?: unknown;
   /** Values given on the command line, nested like the file; undefined values count as not given. */
   readonly flags?: unknown;
   /** Where the default files are looked for; left out = the working directory. */
@@ -96,7 +98,7 @@ function findFile(options: LoadOptions, env: Environment): string | null {
  */
 export function loadConfig(options: LoadOptions = {}): Config {
   const env = options.env ?? process.env;
-  const layers: Layer[] = [];
+  const layers: Layer[] = [{ where: 'defaults', values: options.defaults }];
   const file = findFile(options, env);
   if (file !== null) layers.push({ where: file, values: readFile(file) });
   const { values, findings } = readEnvironment(env, listKeys());
