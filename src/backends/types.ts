@@ -43,6 +43,8 @@ export interface ForwardRequest {
 
 /** Callbacks in the order head, data*, end | error. After `onError` or `abort()` nothing else is called. */
 export interface ForwardHandler {
+  /** An interim answer (1xx) before the head; may come several times. */
+  onInformation?(status: number, headers: RawHeaders): void;
   onHead(status: number, headers: RawHeaders, statusText: string): void;
   /** Return false to pause; `resume` of the handle continues. */
   onData(chunk: Buffer): boolean;

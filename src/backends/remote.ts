@@ -1,0 +1,221 @@
+/** A server or API behind a URL, reached over kept-alive HTTP/1.1 connections. */
+import { Readable } from 'node:stream';
+import { Pool, type Dispatcher } from 'undici';
+import { SluiceError } from '../core/errors.ts';
+import type { TextTokenizer } from '../tokenize/types.ts';
+import { capabilitiesOf } from './capabilities.ts';
+import { detectBackend, type Detected, type ProbeAnswer } from './detect.ts';
+import type {
+  Backend,
+  BackendCapabilities,
+  BackendKind,
+  ForwardHandle,
+  ForwardHandler,
+  ForwardRequest,
+  RawHeaders,
+} from './types.ts';
+import { Exchange } from './exchange.ts';
+import { upstreamError } from './upstream-error.ts';
+
+export interface RemoteOptions {
+  /** Base URL, http or https; a path in it is put before every request's path. */
+  readonly url: string;
+  readonly kind: Exclude<BackendKind, 'embedded'> | 'auto';
+  /** Milliseconds until a connection must stand. */
+  readonly connectMs: number;
+  /** Milliseconds from the sent request to the response head. */
+  readonly headMs: number;
+  /** Milliseconds of silence inside a response body. */
+  readonly idleMs: number;
+  /** The tokenizer of the server's model when it is known locally. */
+  readonly tokenizer: TextTokenizer | null;
+}
+
+/** A probe may take this long; detection as a whole waits for two in a row. */
+const probeMs = 1000;
+const probeBytes = 1 << 20;
+/** Least time between two attempts to find out what the server is. */
+const detectAgainMs = 10_000;
+
+/**
+ * Asks the server what it is (when `kind` is `auto`) and returns its adapter; a server that is down does not stop this:
+ * it counts as `openai` until a later request finds it up.
+ *
+ * @throws SluiceError CONFIG_INVALID when the URL is none
+ */
+export async function createRemoteBackend(options: RemoteOptions): Promise<Backend> {
+  const backend = new RemoteBackend(options, parseBase(options.url));
+  await backend.detect();
+  return backend;
+}
+
+interface Base {
+  readonly origin: string;
+  readonly host: string;
+  /** Path prefix without a trailing slash; usually empty. */
+  readonly prefix: string;
+}
+
+function parseBase(url: string): Base {
+  if (!URL.canParse(url)) {
+    throw new SluiceError('CONFIG_INVALID', `Upstream '${url}' is not a URL`);
+  }
+  const parsed = new URL(url);
+  if (parsed.protocol !== 'http:' && parsed.protocol !== 'https:') {
+    throw new SluiceError('CONFIG_INVALID', `Upstream '${url}' is neither http nor https`);
+  }
+  if (parsed.username !== '' || parsed.password !== '') {
+    throw new SluiceError(
+      'CONFIG_INVALID',
+      `Upstream ${parsed.host} has credentials in its URL; clients send their own authorization`,
+    );
+  }
+  return {
+    origin: parsed.origin,
+    host: parsed.host,
+    prefix: parsed.pathname.replace(/\/+$/, ''),
+  };
+}
+
+class RemoteBackend implements Backend {
+  readonly fingerprint: string;
+  readonly tokenizer: TextTokenizer | null;
+  readonly #pool: Pool;
+  readonly #base: Base;
+  readonly #automatic: boolean;
+  #kind: BackendKind;
+  #capabilities: BackendCapabilities;
+  #known: boolean;
+  #nextDetection = 0;
+
+  constructor(options: RemoteOptions, base: Base) {
+    this.#base = base;
+    this.tokenizer = options.tokenizer;
+    this.#automatic = options.kind === 'auto';
+    this.#kind = options.kind === 'auto' ? 'openai' : options.kind;
+    this.#capabilities = capabilitiesOf(this.#kind);
+    this.#known = !this.#automatic;
+    // Only what the operator wrote: the same after a restart and while the server is down.
+    this.fingerprint = `remote:${base.origin}${base.prefix}`;
+    // One request per connection: an LLM answer takes seconds, and a request behind another must never wait or be
+    // sent a second time. Connections are as many as there are requests in flight.
+    this.#pool = new Pool(base.origin, {
+      connections: null,
+      pipelining: 1,
+      connect: { timeout: options.connectMs },
+      headersTimeout: options.headMs,
+      bodyTimeout: options.idleMs,
+      maxHeaderSize: 65_536,
+    });
+  }
+
+  get kind(): BackendKind {
+    return this.#kind;
+  }
+
+  get name(): string {
+    return `${this.#kind}@${this.#base.host}`;
+  }
+
+  get capabilities(): BackendCapabilities {
+    return this.#capabilities;
+  }
+
+  forward(request: ForwardRequest, handler: ForwardHandler): ForwardHandle {
+    const exchange = new Exchange(handler, this.#base.host, () => this.#answered());
+    this.#pool.dispatch(
+      {
+        method: request.method,
+        path: this.#base.prefix === '' ? request.path : this.#base.prefix + request.path,
+        headers: headerList(request.headers),
+        body: bodyOf(request),
+      },
+      exchange,
+    );
+    return exchange;
+  }
+
+  async check(signal: AbortSignal | null): Promise<{ ok: boolean; detail: string }> {
+    try {
+      const { statusCode, body } = await this.#get('/v1/models', signal);
+      await body.dump();
+      this.#answered();
+      const detail = `${this.name} answered ${statusCode}`;
+      return { ok: statusCode < 500, detail };
+    } catch (error) {
+      const cause = error instanceof Error ? error : new Error(String(error));
+      return { ok: false, detail: upstreamError(cause, this.#base.host).message };
+    }
+  }
+
+  close(): Promise<void> {
+    return this.#pool.destroy();
+  }
+
+  /** Fills kind and capabilities from the server's answers; leaves them alone when there are none. */
+  async detect(): Promise<void> {
+    this.#nextDetection = performance.now() + detectAgainMs;
+    const detected = await detectBackend((path) => this.#probe(path));
+    if (detected === null) return;
+    this.#known = true;
+    if (this.#automatic) this.#kind = detected.kind;
+    this.#capabilities = capabilitiesOf(this.#kind, contextOf(detected, this.#kind));
+  }
+
+  /** The server is up: a good time to find out what it is, if that failed before. */
+  #answered(): void {
+    if (!this.#known && performance.now() >= this.#nextDetection) void this.detect();
+  }
+
+  #get(path: string, signal: AbortSignal | null): Promise<Dispatcher.ResponseData> {
+    return this.#pool.request({
+      method: 'GET',
+      path: this.#base.prefix + path,
+      headers: { accept: 'application/json' },
+      headersTimeout: probeMs,
+      bodyTimeout: probeMs,
+      signal,
+    });
+  }
+
+  async #probe(path: string): Promise<ProbeAnswer | null> {
+    try {
+      const signal = AbortSignal.timeout(probeMs);
+      const { statusCode, headers, body } = await this.#get(path, signal);
+      const { server } = headers;
+      const length = Number(headers['content-length'] ?? 0);
+      const text = length > probeBytes ? '' : await body.text();
+      if (length > probeBytes) body.destroy();
+      return {
+        status: statusCode,
+        server: typeof server === 'string' ? server : null,
+        json: parseJson(text),
+      };
+    } catch {
+      // No answer is an answer here: the caller tries the next route, and check() names the reason.
+      return null;
+    }
+  }
+}
+
+function contextOf(detected: Detected, kind: BackendKind): number | null {
+  return detected.kind === kind ? detected.contextWindow : null;
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+function headerList(headers: RawHeaders): string[] {
+  return Array.isArray(headers) ? headers : [...headers];
+}
+
+function bodyOf(request: ForwardRequest): Uint8Array | Readable | null {
+  const { body } = request;
+  if (body === null || body instanceof Uint8Array || body instanceof Readable) return body;
+  throw new SluiceError('INTERNAL', 'A request body must be bytes or a Readable');
+}

@@ -1,0 +1,42 @@
+/** A plain page with the totals of `/v1/stats`, read once a second; no script or style from elsewhere. */
+import { createHash } from 'node:crypto';
+
+const script = `
+const body = document.querySelector('tbody');
+const state = document.querySelector('#state');
+const row = (name, value) => {
+  const line = document.createElement('tr');
+  for (const text of [name, value]) line.appendChild(document.createElement('td')).textContent = text;
+  return line;
+};
+async function show() {
+  try {
+    const totals = await (await fetch('/v1/stats')).json();
+    const rows = [];
+    for (const [name, value] of Object.entries(totals)) {
+      if (typeof value !== 'object') rows.push(row(name.replaceAll('_', ' '), String(value)));
+      else for (const [inner, count] of Object.entries(value)) rows.push(row(name.replaceAll('_', ' ') + ': ' + inner, String(count)));
+    }
+    body.replaceChildren(...rows);
+    state.textContent = new Date().toLocaleTimeString();
+  } catch { state.textContent = 'no answer'; }
+}
+show();
+setInterval(show, 1000);
+`;
+
+const style = `
+body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 42rem; padding: 0 1rem; color-scheme: light dark; }
+table { border-collapse: collapse; width: 100%; } td { border-bottom: 1px solid #8884; padding: .3rem 0; }
+td:last-child { text-align: right; font-variant-numeric: tabular-nums; }
+`;
+
+const hash = (text: string): string =>
+  `'sha256-${createHash('sha256').update(text).digest('base64')}'`;
+
+export const dashboardPage: { readonly html: string; readonly policy: string } = {
+  html: `<!doctype html><html lang="en"><meta charset="utf-8"><title>Sluice</title><style>${style}</style>
+<h1>Sluice</h1><p>Totals since the start, as of <span id="state">...</span></p>
+<table><tbody></tbody></table><script>${script}</script></html>`,
+  policy: `default-src 'none'; connect-src 'self'; script-src ${hash(script)}; style-src ${hash(style)}`,
+};

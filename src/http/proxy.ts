@@ -1,0 +1,181 @@
+/** What happens to a request that is not for Sluice itself: compressed on dialect routes, else passed through. */
+import { randomUUID } from 'node:crypto';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Readable } from 'node:stream';
+import { SluiceError } from '../core/errors.ts';
+import type { Gateway, Prepared, Wishes } from '../gateway/types.ts';
+import { mentionsSluice } from '../wire/read.ts';
+import { sendDialectError } from './dialect-error.ts';
+import { splitRequestHeaders, type RequestHead } from './headers.ts';
+import { relay } from './relay.ts';
+import { bodyStream, bufferBody } from './request-body.ts';
+import { readTenant, readWishes } from './wishes.ts';
+
+export interface ProxyDeps {
+  readonly gateway: Gateway;
+  /** Take `x-sluice-tenant` from clients. */
+  readonly trustTenantHeader: boolean;
+  /** Told about defects of ours that did not stop the request. */
+  readonly onDefect: (error: unknown) => void;
+}
+
+export interface Target {
+  /** Path with query, starting with a slash. */
+  readonly url: string;
+  /** Path without query. */
+  readonly path: string;
+}
+
+interface Exchange {
+  readonly request: IncomingMessage;
+  readonly response: ServerResponse<IncomingMessage>;
+  readonly target: Target;
+  readonly head: RequestHead;
+  readonly tenant: string;
+  readonly wishes: Wishes;
+}
+
+type BypassReason = Parameters<Gateway['bypass']>[1];
+
+/** The proxy's request handler. It never throws: failures are answered in the dialect's error shape. */
+export function createProxy(
+  deps: ProxyDeps,
+): (
+  request: IncomingMessage,
+  response: ServerResponse<IncomingMessage>,
+  target: Target,
+) => Promise<void> {
+  return async function proxy(request, response, target) {
+    try {
+      const head = splitRequestHeaders(request.rawHeaders);
+      if (head.upgrade?.toLowerCase().includes('websocket') === true) return refuse(response);
+      const exchange: Exchange = {
+        request,
+        response,
+        target,
+        head,
+        tenant: readTenant(head.sluice, deps.trustTenantHeader),
+        wishes: readWishes(head.sluice),
+      };
+      if (request.method === 'POST' && deps.gateway.isDialect(target.path)) {
+        await forwardDialect(deps, exchange);
+      } else {
+        const prepared = deps.gateway.bypass(target.path, 'not-a-dialect', exchange.tenant);
+        send(deps, exchange, prepared, hasBody(head) ? bodyStream(request, null) : null);
+      }
+    } catch (error) {
+      fail(deps, response, error);
+    }
+  };
+}
+
+/** Tunnels would hide a conversation from every rule of this proxy; servers offer the same routes without them. */
+function refuse(response: ServerResponse): void {
+  const body =
+    '{"error":{"message":"Sluice does not tunnel WebSocket connections. Use the HTTP routes.",';
+  response.writeHead(501, { 'content-type': 'application/json', connection: 'close' });
+  response.end(`${body}"type":"invalid_request_error","param":null,"code":"UPGRADE_UNSUPPORTED"}}`);
+}
+
+function fail(deps: ProxyDeps, response: ServerResponse<IncomingMessage>, error: unknown): void {
+  const known = SluiceError.isInstance(error);
+  if (!known) deps.onDefect(error);
+  if (response.headersSent || response.destroyed) {
+    response.destroy();
+    return;
+  }
+  const failure = known
+    ? error
+    : new SluiceError('INTERNAL', 'The request could not be handled', { cause: error });
+  // The rest of the body is not read: the connection cannot carry another request.
+  response.shouldKeepAlive = response.req.complete && response.shouldKeepAlive;
+  sendDialectError(response, failure, ['x-sluice-request-id', randomUUID()]);
+}
+
+function hasBody(head: RequestHead): boolean {
+  return head.chunked || (head.contentLength ?? 0) > 0;
+}
+
+/** Why the body of this request is not looked at, or null when it is. */
+function bypassReason(gateway: Gateway, { head, wishes }: Exchange): BypassReason | null {
+  if (!gateway.enabled) return 'off-by-config';
+  if (wishes.compress === false) return 'off-by-client';
+  if (head.contentEncoding !== null) return 'content-encoding';
+  return (head.contentLength ?? 0) > gateway.inspectBytes ? 'body-too-large' : null;
+}
+
+async function forwardDialect(deps: ProxyDeps, exchange: Exchange): Promise<void> {
+  const { gateway } = deps;
+  const { request, head, target, tenant } = exchange;
+  const reason = bypassReason(gateway, exchange);
+  const streamed =
+    head.contentEncoding !== null || (head.contentLength ?? 0) > gateway.inspectBytes;
+  if (streamed) {
+    const prepared = gateway.bypass(target.path, reason ?? 'body-too-large', tenant);
+    send(deps, exchange, prepared, bodyStream(request, null));
+    return;
+  }
+  const body = await bufferBody(request, head.contentLength, gateway.inspectBytes);
+  if (body === null) return;
+  if (!body.whole) {
+    const prepared = gateway.bypass(target.path, reason ?? 'body-too-large', tenant);
+    send(deps, exchange, prepared, bodyStream(request, body.start));
+    return;
+  }
+  if (reason !== null && !mentionsSluice(body.bytes)) {
+    send(deps, exchange, gateway.bypass(target.path, reason, tenant), body.bytes);
+    return;
+  }
+  const prepared = await prepare(deps, exchange, body.bytes);
+  if (prepared !== null) send(deps, exchange, prepared, prepared.body);
+}
+
+/** Null = the client went away meanwhile. */
+async function prepare(
+  deps: ProxyDeps,
+  { response, target, head, wishes, tenant }: Exchange,
+  body: Buffer,
+): Promise<Prepared | null> {
+  const controller = new AbortController();
+  const onClose = (): void => controller.abort();
+  response.once('close', onClose);
+  try {
+    const { signal } = controller;
+    const { contentEncoding } = head;
+    const input = { path: target.path, contentEncoding, body, wishes, tenant, signal };
+    const prepared = await deps.gateway.prepare(input);
+    if (!signal.aborted) return prepared;
+    deps.gateway.settle(prepared.id, { status: null, usage: null, error: 'ABORTED' });
+    return null;
+  } catch (error) {
+    if (controller.signal.aborted) return null;
+    if (SluiceError.isInstance(error)) throw error;
+    // A defect of ours must not lose the request: what came goes out.
+    deps.onDefect(error);
+    const id = randomUUID();
+    const headers = ['x-sluice-request-id', id, 'x-sluice-decision', 'failed-open'];
+    return { id, body, responseHeaders: headers };
+  } finally {
+    response.off('close', onClose);
+  }
+}
+
+function send(
+  deps: ProxyDeps,
+  exchange: Exchange,
+  prepared: Prepared,
+  body: Uint8Array | Readable | null,
+): void {
+  const { request, response, target, head } = exchange;
+  const headers = head.forwarded;
+  const length = body instanceof Uint8Array ? body.byteLength : head.contentLength;
+  if (length !== null) headers.push('content-length', String(length));
+  relay({
+    backend: deps.gateway.backend,
+    request: { method: request.method ?? 'GET', path: target.url, headers, body },
+    response,
+    extraHeaders: prepared.responseHeaders,
+    readUsage: request.method === 'POST' && deps.gateway.isDialect(target.path),
+    settle: (outcome) => deps.gateway.settle(prepared.id, outcome),
+  });
+}
