@@ -24,7 +24,6 @@ export function linkSignals(parent: AbortSignal | null, deadlineMs: number | nul
         controller.abort(new SluiceError('DEADLINE_EXCEEDED', `No result within ${deadlineMs} ms`)),
       deadlineMs,
     );
-    timer.unref();
   }
   return {
     signal: controller.signal,
