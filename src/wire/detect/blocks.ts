@@ -103,37 +103,41 @@ interface TagReader {
 
 /** Reads the tags of one line; true when one of them closes a pair opened before the fence, which ends the fence. */
 function readTags(reader: TagReader): boolean {
-  const { lines, line, stacks, tags, fence } = reader;
+  const { lines, line } = reader;
   const start = startOf(lines, line);
   const end = startOf(lines, line + 1);
   const first = lines.text.indexOf('<', start);
   if (first < 0 || first >= end) return false;
-  const source = lines.text.slice(start, end);
-  let endsFence = false;
-  for (const match of source.matchAll(tagPattern)) {
+  let fence = reader.fence;
+  for (const match of lines.text.slice(start, end).matchAll(tagPattern)) {
     const name = (match[2] ?? '').toLowerCase();
     const tag = tagClassOf(name);
     if (tag === null || (match[3] ?? '').endsWith('/')) continue;
     const at = start + match.index;
-    const after = at + match[0].length;
+    const place = {
+      start: at,
+      end: at + match[0].length,
+      block: opensBlock(lines.text, at, start),
+    };
     if (match[1] === '') {
-      if (fence !== null && !endsFence) fence.openings += 1;
-      else {
-        const block = opensBlock(lines.text, at, start);
-        pushOpen(stacks, name, { start: at, end: after, block });
-      }
-      continue;
-    }
-    if (fence !== null && !endsFence && fence.openings > 0) {
-      fence.openings -= 1;
-      continue;
-    }
-    const open = popOpen(stacks.get(name), opensBlock(lines.text, at, start));
-    if (open === null || !open.block) continue;
-    tags.push({ start: open.start, end: after, innerStart: open.end, innerEnd: at, name, tag });
-    if (fence !== null) endsFence = true;
+      if (fence !== null) fence.openings += 1;
+      else pushOpen(reader.stacks, name, place);
+    } else if (fence !== null && fence.openings > 0) fence.openings -= 1;
+    else if (closeTag(reader, { name, tag }, place)) fence = null;
   }
-  return endsFence;
+  return reader.fence !== null && fence === null;
+}
+
+function closeTag(
+  reader: TagReader,
+  named: { name: string; tag: TagClass },
+  close: OpenTag,
+): boolean {
+  const open = popOpen(reader.stacks.get(named.name), close.block);
+  if (open === null || !open.block) return false;
+  const { start, end: innerStart } = open;
+  reader.tags.push({ ...named, start, innerStart, innerEnd: close.start, end: close.end });
+  return true;
 }
 
 function pushOpen(stacks: Map<string, OpenTag[]>, name: string, open: OpenTag): void {

@@ -27,8 +27,9 @@ export const logLine: RegExp = new RegExp(
     String.raw`|[\w.-]+\[\d+\]: |\d{6} \d{6} \d+ )`,
 );
 
-/** `path:line:` of grep and ripgrep. */
-export const searchLine: RegExp = /^[\w@.+\-/\\]*[\w\-]\.?[\w]*[:-]\d{1,7}[:-](?:\d+[:-])?/;
+/** `path:line:` of grep and ripgrep; the path has a dot or a slash. */
+export const searchLine: RegExp =
+  /^(?=[^:\s]{0,200}[./])[\w@.+/\\-]+[:](?:\d{1,7}[:]|\s*\d{1,7}:\s)/;
 
 /** A list entry that is a link: `1. Title https://...`, `[2] Title (url)`, or a bare `URL: ...` line. */
 const linkLine =
@@ -52,7 +53,9 @@ export function contentKindOf(text: string): ContentKind {
   if (share(heads, searchLine) > 0.6 && heads.length >= 2 && !looksTimed(heads)) return 'search';
   if (share(heads, logLine) > 0.5 && heads.length >= 2) return 'log';
   if (isTable(heads)) return 'table';
-  if (heads.filter((head) => linkLine.test(head)).length >= 3) return 'search';
+  if (share(heads, linkLine) > 0.15 && heads.filter((head) => linkLine.test(head)).length >= 3) {
+    return 'search';
+  }
   const code = codeShare(lines);
   if (isMarkup(lines, heads)) return 'markup';
   return code > 0.5 ? 'code' : 'prose';

@@ -11,17 +11,42 @@ export type GapStyle = 'last-user' | 'earlier-user' | 'prompt';
 export function coverParts(text: string, sections: Sections, style: GapStyle): DetectedPart[] {
   const claimed = disjoint(sections.parts, text.length);
   const found = claimed.some((part) => part.policy !== 'pinned');
+  const tagged = claimed.some((part) => part.kind === 'question');
+  const cover = { sections, style, found, tagged };
   const parts: DetectedPart[] = [];
   let at = 0;
   for (const part of claimed) {
-    if (part.start > at)
-      parts.push(...gapParts(text, { start: at, end: part.start }, sections, style, found));
+    if (part.start > at) parts.push(...gapParts(text, { start: at, end: part.start }, cover));
     parts.push(style === 'earlier-user' ? asHistory(part) : part);
     at = part.end;
   }
-  if (at < text.length)
-    parts.push(...gapParts(text, { start: at, end: text.length }, sections, style, found));
-  return parts;
+  if (at < text.length) parts.push(...gapParts(text, { start: at, end: text.length }, cover));
+  return joinFrames(parts);
+}
+
+/** Frame beside frame is one part. */
+function joinFrames(parts: readonly DetectedPart[]): DetectedPart[] {
+  const joined: DetectedPart[] = [];
+  for (const part of parts) {
+    const last = joined.at(-1);
+    const both = last !== undefined && isFrame(last) && isFrame(part);
+    if (both) joined[joined.length - 1] = { ...last, end: part.end };
+    else joined.push(part);
+  }
+  return joined;
+}
+
+function isFrame(part: DetectedPart): boolean {
+  return part.kind === 'instruction' && part.reason === 'document-section';
+}
+
+interface Cover {
+  readonly sections: Sections;
+  readonly style: GapStyle;
+  /** Some part may be compressed or dropped. */
+  readonly found: boolean;
+  /** A tag already holds the question. */
+  readonly tagged: boolean;
 }
 
 /** Ascending and without overlap: of two that overlap the earlier stays, blank and empty ones go. */
@@ -36,29 +61,28 @@ function disjoint(parts: readonly DetectedPart[], length: number): DetectedPart[
   return kept;
 }
 
-function gapParts(
-  text: string,
-  gap: Range,
-  sections: Sections,
-  style: GapStyle,
-  found: boolean,
-): DetectedPart[] {
+function gapParts(text: string, gap: Range, cover: Cover): DetectedPart[] {
   const { start, end } = gap;
-  if (style === 'earlier-user') return [historyPart(gap)];
-  if (style === 'prompt' && !found && sections.parts.length === 0) return [plainPart(gap)];
+  const { sections, style, found } = cover;
   const inner = trimRange(text, start, end);
   if (inner.end <= inner.start) return [framePart(gap, 'white space')];
+  if (style === 'earlier-user') return [historyPart(gap)];
+  if (style === 'prompt' && !found) return [plainPart(gap)];
   const asked = sections.question;
   if (asked !== null && asked > start && asked < end) {
-    return [lastUserPart({ start, end: asked }, true), lastUserPart({ start: asked, end }, false)];
+    return [
+      ...gapParts(text, { start, end: asked }, cover),
+      lastUserPart({ start: asked, end }, false),
+    ];
   }
-  return [lastUserPart(gap, asked !== null && end <= asked)];
+  return [lastUserPart(gap, cover.tagged || (asked !== null && end <= asked))];
 }
 
 /** Text before a labelled question is its instruction. */
 function lastUserPart(range: Range, instruction: boolean): DetectedPart {
   return {
-    ...range2(range),
+    start: range.start,
+    end: range.end,
     kind: instruction ? 'instruction' : 'question',
     content: 'prose',
     policy: 'pinned',
@@ -69,7 +93,8 @@ function lastUserPart(range: Range, instruction: boolean): DetectedPart {
 
 function historyPart(range: Range): DetectedPart {
   return {
-    ...range2(range),
+    start: range.start,
+    end: range.end,
     kind: 'history',
     content: 'prose',
     policy: 'pinned',
@@ -80,7 +105,8 @@ function historyPart(range: Range): DetectedPart {
 
 function plainPart(range: Range): DetectedPart {
   return {
-    ...range2(range),
+    start: range.start,
+    end: range.end,
     kind: 'instruction',
     content: 'prose',
     policy: 'pinned',
@@ -92,8 +118,4 @@ function plainPart(range: Range): DetectedPart {
 /** A question in an earlier turn is history. */
 function asHistory(part: DetectedPart): DetectedPart {
   return part.reason === 'question' ? { ...part, kind: 'history', reason: 'earlier-turn' } : part;
-}
-
-function range2(range: Range): { start: number; end: number } {
-  return { start: range.start, end: range.end };
 }

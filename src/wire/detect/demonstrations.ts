@@ -111,25 +111,31 @@ function labelsIn(labels: readonly Label[], block: Block): Label[] {
  * same shape (JSON, or one word) while the users ask independent things.
  */
 export function demonstrationTurns(turns: readonly TurnShape[]): boolean[] {
-  const marks = turns.map(() => false);
-  let first = 0;
-  while (turns[first]?.role === 'system' || turns[first]?.role === 'developer') first += 1;
+  const pairs = leadingPairs(turns);
+  const last = turns.at(-1);
+  const few = pairs.length >= fewestExamples && last?.role === 'user';
+  const until = (pairs.at(-1) ?? 0) + 2;
+  if (!few || until !== turns.length - 1 || !sameFormat(turns, pairs, last.text)) {
+    return turns.map(() => false);
+  }
+  const from = pairs[0] ?? 0;
+  return turns.map((_turn, at) => at >= from && at < until);
+}
+
+/** Indices of the users of short alternating pairs right after the system messages, the last turn left out. */
+function leadingPairs(turns: readonly TurnShape[]): number[] {
+  let at = 0;
+  while (turns[at]?.role === 'system' || turns[at]?.role === 'developer') at += 1;
   const pairs: number[] = [];
-  for (let at = first; at + 2 < turns.length; at += 2) {
-    const [user, assistant] = [turns[at], turns[at + 1]];
-    if (user?.role !== 'user' || assistant?.role !== 'assistant') break;
-    if (user.text.length > longestTurn || assistant.text.length > longestTurn) break;
+  for (; at + 2 < turns.length; at += 2) {
+    if (!isShort(turns[at], 'user') || !isShort(turns[at + 1], 'assistant')) break;
     pairs.push(at);
   }
-  const last = turns.at(-1);
-  if (pairs.length < fewestExamples || last?.role !== 'user') return marks;
-  if (pairs.length * 2 + first !== turns.length - 1) return marks;
-  if (!sameFormat(turns, pairs, last.text)) return marks;
-  for (const at of pairs) {
-    marks[at] = true;
-    marks[at + 1] = true;
-  }
-  return marks;
+  return pairs;
+}
+
+function isShort(turn: TurnShape | undefined, role: TurnShape['role']): boolean {
+  return turn !== undefined && turn.role === role && turn.text.length <= longestTurn;
 }
 
 function sameFormat(turns: readonly TurnShape[], pairs: readonly number[], last: string): boolean {

@@ -1,6 +1,7 @@
 /** Parts of a range that is known to be document text: fenced code and document headings stay as they are. */
 import type { DetectedPart } from '../types.ts';
 import type { Fence } from './blocks.ts';
+import { contentKindOf } from './content.ts';
 import { itemHeads } from './items.ts';
 import { freeRanges } from './lines.ts';
 import type { Lines, Range } from './lines.ts';
@@ -15,6 +16,7 @@ export function fillDocument(
 ): DetectedPart[] {
   const fixed: DetectedPart[] = [];
   for (const fence of fencesIn(fences, range)) {
+    if (isMaterialFence(lines.text, fence)) continue;
     fixed.push(codePart(fence, `${detail}, code fence`));
   }
   const heads = itemHeads(lines, range);
@@ -28,6 +30,19 @@ export function fillDocument(
     if (part !== null) parts.push(part);
   }
   return parts.sort(byStart);
+}
+
+/** Languages of fences that hold material rather than program text. */
+const materialLanguages: ReadonlySet<string> = new Set(
+  'json jsonl ndjson log logs text txt plain plaintext diff patch csv tsv md markdown table output console html xml'.split(
+    ' ',
+  ),
+);
+
+/** No program text inside: by the fence's language, or by its lines when it names none. */
+export function isMaterialFence(text: string, fence: Fence): boolean {
+  if (fence.language !== '' && !materialLanguages.has(fence.language)) return false;
+  return contentKindOf(text.slice(fence.innerStart, fence.innerEnd)) !== 'code';
 }
 
 function fencesIn(fences: readonly Fence[], range: Range): Fence[] {

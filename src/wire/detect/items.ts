@@ -26,8 +26,12 @@ export function itemHeads(lines: Lines, range: Range): ItemHead[] {
     if (same === undefined) byShape.set(head.detail, [head]);
     else if (head.number > (same.at(-1)?.number ?? 0)) same.push(head);
   }
+  return longestSeries([...byShape.values()]);
+}
+
+function longestSeries(series: readonly ItemHead[][]): ItemHead[] {
   let best: ItemHead[] = [];
-  for (const heads of byShape.values()) {
+  for (const heads of series) {
     const first = heads[0];
     if (first === undefined || first.number > 1) continue;
     const enough = heads.length >= 2 || !first.detail.startsWith('[n]');

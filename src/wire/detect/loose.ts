@@ -36,7 +36,10 @@ export function looseParts(
   for (const rule of [numberedParts, runParts, headedParts]) {
     const used = [...taken, ...found].sort(byStart);
     for (const range of freeRanges(lines.text, whole, used)) {
-      if (range.end - range.start >= shortestMaterial) found.push(...rule(lines, range));
+      if (range.end - range.start < shortestMaterial) continue;
+      // lists, tables and headings inside program text are program text
+      if (contentKindOf(lines.text.slice(range.start, range.end)) === 'code') continue;
+      found.push(...rule(lines, range));
     }
   }
   const open = [...taken, ...found].some((part) => part.policy !== 'pinned');

@@ -2,9 +2,8 @@
 import type { DetectedPart } from '../types.ts';
 import { blocksOf } from './blocks.ts';
 import type { Fence } from './blocks.ts';
-import { contentKindOf } from './content.ts';
 import { demonstrationParts } from './demonstrations.ts';
-import { fillDocument } from './fill.ts';
+import { fillDocument, isMaterialFence } from './fill.ts';
 import { labelsOf } from './labels.ts';
 import type { Label } from './labels.ts';
 import { freeRanges, lineAt, linesOf, startOf } from './lines.ts';
@@ -31,7 +30,6 @@ export function sectionsOf(text: string, options: SectionOptions): Sections {
   const fill = (range: Range, detail: string): DetectedPart[] =>
     fillDocument(lines, range, detail, blocks.fences);
   const parts = tagParts(text, blocks.tags, fill);
-  const framed = [...parts].sort(byStart);
   for (const fence of blocks.fences) {
     if (!inside(fence, blocks.tags)) parts.push(...fenceParts(text, fence));
   }
@@ -51,17 +49,15 @@ export function sectionsOf(text: string, options: SectionOptions): Sections {
     rest,
     (line) => free(line) && !within(lines, line, examples),
   );
-  addRegions({ text, lines, parts, fill, framed }, regions.documents);
+  addRegions({ text, parts, fill }, regions.documents);
   parts.push(...looseParts(lines, parts, options));
   return { parts, question: regions.question };
 }
 
 interface RegionTarget {
   readonly text: string;
-  readonly lines: Lines;
   readonly parts: DetectedPart[];
   readonly fill: (range: Range, detail: string) => DetectedPart[];
-  readonly framed: readonly DetectedPart[];
 }
 
 function addRegions(
@@ -106,25 +102,16 @@ function afterExamples(
   return labels.filter((label) => !within(lines, label.line, examples));
 }
 
-/** Languages of fences that hold material rather than program text. */
-const materialFences: ReadonlySet<string> = new Set(
-  'json jsonl ndjson log logs text txt plain plaintext diff patch csv tsv md markdown table output console html xml'.split(
-    ' ',
-  ),
-);
 /** Units; a shorter fence of plain words may be a format to follow. */
 const shortestProseFence = 400;
 
 function fenceParts(text: string, fence: Fence): DetectedPart[] {
   const detail = fence.language === '' ? 'code fence' : `code fence ${fence.language}`;
   const inner = { start: fence.innerStart, end: fence.innerEnd };
-  const known = fence.language === '' || materialFences.has(fence.language);
-  if (known) {
-    const body = text.slice(inner.start, inner.end);
-    const content = contentKindOf(body);
-    const long = content !== 'prose' || body.length >= shortestProseFence;
-    const part = content === 'code' || !long ? null : documentPart(text, inner, detail);
-    if (part !== null) return [part];
+  if (isMaterialFence(text, fence)) {
+    const part = documentPart(text, inner, detail);
+    const long = part?.content !== 'prose' || inner.end - inner.start >= shortestProseFence;
+    if (part !== null && long) return [part];
   }
   return [codePart(fence, detail)];
 }

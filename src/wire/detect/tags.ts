@@ -3,7 +3,7 @@ import type { DetectedPart } from '../types.ts';
 import type { TagPair } from './blocks.ts';
 import { freeRanges, trimRange } from './lines.ts';
 import type { Range } from './lines.ts';
-import { demonstrationPart, framePart, questionPart } from './parts.ts';
+import { byStart, demonstrationPart, framePart, questionPart } from './parts.ts';
 
 const maxDepth = 6;
 
@@ -77,7 +77,13 @@ function documentTree(
       else pending.push({ node: child, depth: depth + 1 });
     }
   }
-  return parts;
+  return [...parts, ...framesAround(text, root.pair, parts)];
+}
+
+/** What the parts leave of a tag pair is tags and white space: frame. */
+function framesAround(text: string, pair: TagPair, parts: readonly DetectedPart[]): DetectedPart[] {
+  const inside = [...parts].sort(byStart);
+  return freeRanges(text, pair, inside).map((range) => framePart(range, `xml-tag <${pair.name}>`));
 }
 
 /** `<title>`, `<source>` and the like on one line name the document. */
