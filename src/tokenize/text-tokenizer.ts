@@ -1,0 +1,294 @@
+/** A `TextTokenizer` over one `tokenizer.json`. */
+import { SluiceError } from '../core/errors.ts';
+import { tokenBuffer, type TokenBuffer } from './buffer.ts';
+import { type AddedToken, type TokenizerDefinition, stringAt } from './definition.ts';
+import {
+  type Library,
+  type LibraryModel,
+  type LibraryPreTokenizer,
+  openLibrary,
+} from './library.ts';
+import { normalizeWithMap } from './normalize.ts';
+import { byteLevelReader, cachePieces, type PieceTokens, surfaceReader } from './pieces.ts';
+import type { Encoding, TextTokenizer } from './types.ts';
+
+export interface TextTokenizerOptions {
+  readonly id: string;
+  readonly estimated: boolean;
+  readonly definition: TokenizerDefinition;
+  /** Parsed `tokenizer_config.json`, or an empty object. */
+  readonly config: Record<string, unknown>;
+}
+
+/** How a stretch without added tokens becomes tokens; offsets are shifted by `offset`. */
+interface Encoder {
+  encode(text: string, offset: number, into: TokenBuffer): void;
+  count(text: string): number;
+}
+
+/** Builds a tokenizer. @throws SluiceError MODEL_INVALID for a definition that the library cannot read */
+export function createTextTokenizer(options: TextTokenizerOptions): TextTokenizer {
+  const { id, estimated, definition, config } = options;
+  const library = build(definition, config, id);
+  const { model } = library;
+  if (model === null) throw new SluiceError('MODEL_INVALID', `Tokenizer ${id} has no model`);
+  const encoder = encoderOf(library, model, definition);
+  const units = unitSplitter(definition.added.filter((token) => !token.special));
+  const decode = decoderOf(library, model, definition);
+  const ids = new Map(definition.added.map((token) => [token.content, token.id]));
+  return {
+    id,
+    estimated,
+    vocabularySize: definition.size,
+    encode(text): Encoding {
+      const into = tokenBuffer(text.length >> 2);
+      units(text, {
+        plain: (from, to) => encoder.encode(text.slice(from, to), from, into),
+        unit: (token, from, to) => into.push(token, from, to),
+      });
+      return into.finish();
+    },
+    count(text): number {
+      let total = 0;
+      units(text, {
+        plain: (from, to) => void (total += encoder.count(text.slice(from, to))),
+        unit: () => void total++,
+      });
+      return total;
+    },
+    decode,
+    specialId: (literal) => ids.get(literal) ?? null,
+  };
+}
+
+function build(
+  definition: TokenizerDefinition,
+  config: Record<string, unknown>,
+  id: string,
+): Library {
+  try {
+    return openLibrary(definition.json, config);
+  } catch (cause) {
+    const found = cause instanceof Error ? cause.message : String(cause);
+    throw new SluiceError('MODEL_INVALID', `Cannot read tokenizer ${id}: ${found}`, { cause });
+  }
+}
+
+interface UnitVisitor {
+  plain(from: number, to: number): void;
+  unit(id: number, from: number, to: number): void;
+}
+
+/** Cuts a text at added tokens that are ordinary vocabulary (longest first). */
+function unitSplitter(added: readonly AddedToken[]): (text: string, visitor: UnitVisitor) => void {
+  if (added.length === 0)
+    return (text, visitor) => void (text.length > 0 && visitor.plain(0, text.length));
+  const byContent = new Map(added.map((token) => [token.content, token]));
+  const literals = [...byContent.keys()].sort((a, b) => b.length - a.length);
+  const pattern = new RegExp(
+    literals.map((literal) => literal.replace(/[\\^$.*+?()[\]{}|/]/g, '\\$&')).join('|'),
+    'g',
+  );
+  return (text, visitor) => {
+    let at = 0;
+    for (const match of text.matchAll(pattern)) {
+      const token = byContent.get(match[0]);
+      if (token === undefined || match.index < at) continue;
+      let from = match.index;
+      let to = from + match[0].length;
+      if (token.lstrip) from -= blankBefore(text, at, from);
+      if (token.rstrip) while (to < text.length && /\s/.test(text.charAt(to))) to++;
+      if (from > at) visitor.plain(at, from);
+      visitor.unit(token.id, from, to);
+      at = to;
+    }
+    if (at < text.length) visitor.plain(at, text.length);
+  };
+}
+
+function blankBefore(text: string, from: number, to: number): number {
+  let count = 0;
+  while (to - count > from && /\s/.test(text.charAt(to - count - 1))) count++;
+  return count;
+}
+
+function encoderOf(
+  library: Library,
+  model: LibraryModel,
+  definition: TokenizerDefinition,
+): Encoder {
+  const steps = library.preTokenizers;
+  const last = steps.at(-1);
+  const before = steps.slice(0, -1);
+  // the byte alphabet comes last and adds no blank: pieces are cut from the plain text, bytes give the offsets
+  if (
+    last?.type === 'ByteLevel' &&
+    library.normalizers.length === 0 &&
+    last.part.add_prefix_space !== true &&
+    !before.some(({ type }) => type === 'ByteLevel')
+  )
+    return byteLevelEncoder(
+      model,
+      before.map(({ part }) => part),
+      last.part,
+    );
+  return surfaceEncoder(library, model, definition);
+}
+
+const signsOf = (rule: LibraryPreTokenizer): string[] =>
+  Array.from({ length: 256 }, (_, byte) => rule.byte_encoder?.[byte] ?? '');
+
+function byteLevelEncoder(
+  model: LibraryModel,
+  before: readonly LibraryPreTokenizer[],
+  last: LibraryPreTokenizer,
+): Encoder {
+  const read = cachePieces(byteLevelReader(model, signsOf(last)));
+  const words = last.use_regex === true ? (last.pattern ?? null) : null;
+  const piecesOf = (text: string): string[] => {
+    const pieces = before.reduce<string[]>((list, step) => step.pre_tokenize(list), [text]);
+    return words === null ? pieces : pieces.flatMap((piece) => piece.match(words) ?? []);
+  };
+  return {
+    encode(text, offset, into) {
+      let at = 0;
+      for (const piece of piecesOf(text)) {
+        // rules that remove text (blanks, say) leave gaps between pieces
+        const found = text.startsWith(piece, at) ? at : text.indexOf(piece, at);
+        if (found >= 0) at = found;
+        pushPiece(read(piece), offset + at, into);
+        at += piece.length;
+      }
+    },
+    count(text) {
+      let total = 0;
+      for (const piece of piecesOf(text)) total += read(piece).ids.length;
+      return total;
+    },
+  };
+}
+
+function pushPiece(tokens: PieceTokens, offset: number, into: TokenBuffer): void {
+  const { ids, starts, ends } = tokens;
+  for (let i = 0; i < ids.length; i++)
+    into.push(ids[i] ?? 0, offset + (starts[i] ?? 0), offset + (ends[i] ?? 0));
+}
+
+/** Pre-tokenizers that write `▁` for a space leave whole texts as one piece; the words in it are pieces as well. */
+function wordSplitter(
+  library: Library,
+  definition: TokenizerDefinition,
+): (pieces: string[]) => string[] {
+  if (definition.crossesWords) return (pieces) => pieces;
+  const steps = library.preTokenizers;
+  const marks = steps.length === 0 || steps.some(({ type }) => type === 'Metaspace');
+  if (!marks) return (pieces) => pieces;
+  return (pieces) => pieces.flatMap((piece) => piece.match(/▁+[^▁]*|[^▁]+/g) ?? []);
+}
+
+function surfaceEncoder(
+  library: Library,
+  model: LibraryModel,
+  definition: TokenizerDefinition,
+): Encoder {
+  const rules = definition.json['model'];
+  const continuing =
+    stringAt(rules, 'type') === 'WordPiece'
+      ? (stringAt(rules, 'continuing_subword_prefix') ?? '##')
+      : '';
+  const byteSigns = byteSignsOf(library);
+  const read = cachePieces(
+    byteSigns === null ? surfaceReader(model, continuing) : byteLevelReader(model, byteSigns),
+  );
+  const words = wordSplitter(library, definition);
+  const piecesOf = (text: string, offset: number): string[] => {
+    if (text.length === 0) return [];
+    const section = { section_index: offset === 0 ? 0 : 1 };
+    return words(library.preTokenizer?.pre_tokenize(text, section) ?? [text]);
+  };
+  const decodeBytes = byteSigns === null ? null : signDecoder(byteSigns);
+  return {
+    encode(text, offset, into) {
+      const normalized = normalizeWithMap(library.normalizers, text);
+      const { starts, ends } = normalized;
+      let at = 0;
+      for (const raw of piecesOf(normalized.text, offset)) {
+        const piece = decodeBytes === null ? raw : decodeBytes(raw);
+        const place = locate(normalized.text, piece, at);
+        const tokens = read(piece);
+        for (let i = 0; i < tokens.ids.length; i++) {
+          const from = place.start + Math.max(0, (tokens.starts[i] ?? 0) - place.extra);
+          const to = place.start + Math.max(0, (tokens.ends[i] ?? 0) - place.extra);
+          into.push(
+            tokens.ids[i] ?? 0,
+            offset + (starts === null ? from : (starts[from] ?? text.length)),
+            offset + (ends === null ? to : to === 0 ? 0 : (ends[to - 1] ?? text.length)),
+          );
+        }
+        at = place.start + piece.length - place.extra;
+      }
+    },
+    count(text) {
+      const { text: normalized } = normalizeWithMap(library.normalizers, text);
+      let total = 0;
+      for (const raw of piecesOf(normalized, 0))
+        total += read(decodeBytes === null ? raw : decodeBytes(raw)).ids.length;
+      return total;
+    },
+  };
+}
+
+/** Where a piece lies in the normalised text; `extra` = leading units that the pre-tokenizer put there. */
+function locate(text: string, piece: string, at: number): { start: number; extra: number } {
+  if (text.startsWith(piece, at)) return { start: at, extra: 0 };
+  const spaced = piece.replaceAll('▁', ' ');
+  if (text.startsWith(spaced, at)) return { start: at, extra: 0 };
+  const bare = spaced.startsWith(' ') ? spaced.slice(1) : spaced;
+  if (text.startsWith(bare, at)) return { start: at, extra: spaced.length - bare.length };
+  const found = text.indexOf(bare, at);
+  if (found < 0) return { start: at, extra: 0 };
+  const withBlank = bare !== spaced && found > at && text.charCodeAt(found - 1) === 32;
+  return withBlank
+    ? { start: found - 1, extra: 0 }
+    : { start: found, extra: spaced.length - bare.length };
+}
+
+function byteSignsOf(library: Library): string[] | null {
+  const rule = library.preTokenizers.find(({ type }) => type === 'ByteLevel');
+  return rule === undefined ? null : signsOf(rule.part);
+}
+
+function signDecoder(signs: readonly string[]): (piece: string) => string {
+  const byteOf = new Map(signs.map((sign, byte) => [sign, byte]));
+  return (piece) =>
+    new TextDecoder('utf-8', { ignoreBOM: true }).decode(
+      Uint8Array.from(piece, (sign) => byteOf.get(sign) ?? 0x3f),
+    );
+}
+
+/** Text of ids; special tokens appear as their literal text, ids outside the vocabulary are left out. */
+function decoderOf(
+  library: Library,
+  model: LibraryModel,
+  definition: TokenizerDefinition,
+): (ids: ArrayLike<number>) => string {
+  for (const token of definition.added) model.vocab[token.id] = token.content;
+  const literal = new Map(definition.added.map((token) => [token.id, token.content]));
+  const signs = byteSignsOf(library);
+  if (signs === null)
+    return (ids) => {
+      const known = Array.from(ids).filter((id) => model.vocab[id] !== undefined);
+      return known.length === 0 ? '' : library.decode(known);
+    };
+  const byteOf = new Map(signs.map((sign, byte) => [sign, byte]));
+  return (ids) => {
+    const bytes: number[] = [];
+    for (let i = 0; i < ids.length; i++) {
+      const id = ids[i] ?? -1;
+      const text = literal.get(id);
+      if (text !== undefined) bytes.push(...Buffer.from(text, 'utf8'));
+      else for (const sign of model.vocab[id] ?? '') bytes.push(byteOf.get(sign) ?? 0x3f);
+    }
+    return new TextDecoder('utf-8', { ignoreBOM: true }).decode(Uint8Array.from(bytes));
+  };
+}
