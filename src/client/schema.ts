@@ -1,0 +1,1285 @@
+/** Generated from openapi.yaml by `npm run generate`; do not edit. */
+
+export interface paths {
+    readonly "/v1/chat/completions": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly get?: never;
+        readonly put?: never;
+        /**
+         * OpenAI chat completions, compressed on the way in
+         * @description The body is forwarded with document sections, tool results and demonstrations shortened; everything else keeps
+         *     every byte. `sluice` fields (on the body and on content parts) are understood and removed. The answer is the
+         *     backend's, streamed or not, plus `x-sluice-*` headers.
+         */
+        readonly post: operations["createChatCompletion"];
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/v1/completions": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly get?: never;
+        readonly put?: never;
+        /**
+         * OpenAI completions, compressed on the way in
+         * @description As for chat completions. A prompt without recognisable sections is left alone unless `compress.plain_text` is
+         *     configured.
+         */
+        readonly post: operations["createCompletion"];
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/v1/compress": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly get?: never;
+        readonly put?: never;
+        /**
+         * Shorten texts, or the texts of a conversation
+         * @description Two forms; `messages` decides which. The text form takes `text` or `context` and fails loudly: nothing else was
+         *     asked for. The messages form speaks the contract of existing guardrail callers and never fails because of
+         *     scoring: what could not be compressed comes back as it was.
+         */
+        readonly post: operations["compress"];
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/v1/explain": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly get?: never;
+        readonly put?: never;
+        /**
+         * What would happen to a request body
+         * @description Takes the body of a dialect request (`messages` or `prompt`), forwards nothing, and answers every span with its
+         *     offsets, its policy, the reason, and which words would be kept, dropped or pinned.
+         */
+        readonly post: operations["explain"];
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/v1/retrieve/{hash}": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        /**
+         * The original text behind a hash
+         * @description Scoped to the tenant. Old entries are evicted (`limits.originals_bytes`).
+         */
+        readonly get: operations["retrieve"];
+        readonly put?: never;
+        readonly post?: never;
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/v1/requests/{id}": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        /**
+         * The report of one request
+         * @description Scoped to the tenant. Old reports are evicted (`limits.reports`).
+         */
+        readonly get: operations["getRequest"];
+        readonly put?: never;
+        readonly post?: never;
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/v1/stats": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        /** Totals of a tenant since the start */
+        readonly get: operations["getStats"];
+        readonly put?: never;
+        readonly post?: never;
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/healthz": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        /** Whether the process answers */
+        readonly get: operations["getHealth"];
+        readonly put?: never;
+        readonly post?: never;
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/readyz": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        /**
+         * Whether requests can be served
+         * @description Ready when the models are warm, and the store and the backend answer.
+         */
+        readonly get: operations["getReadiness"];
+        readonly put?: never;
+        readonly post?: never;
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/metrics": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        /**
+         * Metrics in Prometheus text format 0.0.4
+         * @description Names begin with `sluice_`; process and Node metrics have their usual names.
+         */
+        readonly get: operations["getMetrics"];
+        readonly put?: never;
+        readonly post?: never;
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/openapi.yaml": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        /** This document */
+        readonly get: operations["getSpecification"];
+        readonly put?: never;
+        readonly post?: never;
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/dashboard": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        /** A page about what Sluice does */
+        readonly get: operations["getDashboard"];
+        readonly put?: never;
+        readonly post?: never;
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/compact": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly get?: never;
+        readonly put?: never;
+        /**
+         * An inference body in, a smaller body of the same shape out
+         * @description The contract of llm-d's router; the caller keeps its own body on anything but 200.
+         */
+        readonly post: operations["compact"];
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/llm/v1/compressPrompt": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly get?: never;
+        readonly put?: never;
+        /**
+         * Texts with ids, compressed by ranges of length
+         * @description The contract of Kong's prompt compressor. Where `<LLMLINGUA>` tags stand in a text, only what is between them is
+         *     compressed.
+         */
+        readonly post: operations["compressPrompt"];
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/status": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        /** Readiness as Kong's prompt compressor asks for it */
+        readonly get: operations["getStatus"];
+        readonly put?: never;
+        readonly post?: never;
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+}
+export type webhooks = Record<string, never>;
+export interface components {
+    schemas: {
+        /**
+         * @description - `compressed`: at least one text was decided anew and is shorter
+         *     - `replayed`: every shortened text was decided by an earlier request
+         *     - `unchanged`: looked at, nothing was worth changing
+         *     - `bypassed`: not looked at; forwarded byte for byte
+         *     - `failed-open`: compressing failed; the original bytes were forwarded
+         * @enum {string}
+         */
+        readonly Decision: "compressed" | "replayed" | "unchanged" | "bypassed" | "failed-open";
+        /**
+         * @description Why a text was left alone; one vocabulary for headers, reports, metrics and logs.
+         * @enum {string}
+         */
+        readonly SkipReason: "off-by-client" | "off-by-config" | "not-a-dialect" | "not-json" | "duplicate-key" | "lone-surrogate" | "too-deep" | "content-encoding" | "body-too-large" | "unexpected-shape" | "pinned" | "too-short" | "too-long" | "no-method" | "method-unavailable" | "not-worth-it" | "survivor-lost" | "deadline" | "queue-full" | "scorer-error" | "client-gone";
+        /**
+         * @description `auto` picks per text.
+         * @enum {string}
+         */
+        readonly MethodName: "auto" | "extractive" | "structural" | "selective-context" | "llmlingua" | "longllmlingua" | "llmlingua2";
+        /**
+         * @description What the characters are, whatever they are for.
+         * @enum {string}
+         */
+        readonly ContentKind: "prose" | "code" | "json" | "log" | "diff" | "table" | "markup" | "search";
+        /**
+         * @description What the text is for.
+         * @enum {string}
+         */
+        readonly SpanKind: "instruction" | "question" | "demonstration" | "document" | "history" | "tool-call" | "tool-result";
+        /**
+         * @description `droppable` = left out as a whole or not at all.
+         * @enum {string}
+         */
+        readonly Policy: "pinned" | "compressible" | "droppable";
+        /**
+         * @description Why a text has its policy.
+         * @enum {string}
+         */
+        readonly SpanReason: "system-prompt" | "tool-schema" | "tool-call" | "assistant-text" | "image" | "question" | "document-section" | "demonstration" | "tool-result" | "earlier-turn" | "code-block" | "declared" | "plain-prompt";
+        /**
+         * @description Why a word is kept or dropped.
+         * @enum {string}
+         */
+        readonly KeepReason: "dropped" | "score" | "survivor" | "forced" | "structure" | "pinned";
+        /**
+         * @description Every code is described in docs/errors.md.
+         * @enum {string}
+         */
+        readonly ErrorCode: "CONFIG_INVALID" | "REQUEST_INVALID" | "BODY_TOO_LARGE" | "BUDGET_IMPOSSIBLE" | "METHOD_UNAVAILABLE" | "MODEL_INVALID" | "SCORER_FAILED" | "QUEUE_FULL" | "DEADLINE_EXCEEDED" | "UPSTREAM_REFUSED" | "UPSTREAM_TIMEOUT" | "UPSTREAM_RESET" | "NOT_FOUND" | "NOT_READY" | "ABORTED" | "INTERNAL";
+        /** @description RFC 9457 problem document. */
+        readonly Problem: {
+            /**
+             * Format: uri
+             * @description `urn:sluice:error:CODE`
+             */
+            readonly type: string;
+            readonly title: string;
+            readonly status: number;
+            /** @description What failed, on what, what was found; never text of a prompt. */
+            readonly detail: string;
+            readonly code: components["schemas"]["ErrorCode"];
+            /** @description What to do about it. */
+            readonly remedy: string;
+            readonly request_id: string;
+        };
+        /** @description The shape that clients of the dialect read. */
+        readonly DialectError: {
+            readonly error?: {
+                readonly message?: string;
+                readonly type?: string | null;
+                readonly param?: string | null;
+                /** @description A code of docs/errors.md when the error is of Sluice. */
+                readonly code?: string | number | null;
+            } & {
+                readonly [key: string]: unknown;
+            };
+        } & {
+            readonly [key: string]: unknown;
+        };
+        /** @description Wishes inside a body or a content part; removed before forwarding. */
+        readonly SluiceField: {
+            readonly compress?: boolean;
+            readonly rate?: number;
+            readonly target_tokens?: number;
+            readonly method?: components["schemas"]["MethodName"];
+            readonly session?: string;
+            readonly kind?: components["schemas"]["SpanKind"];
+        } & {
+            readonly [key: string]: unknown;
+        };
+        readonly ChatMessage: {
+            readonly role: string;
+            readonly content?: unknown;
+        } & {
+            readonly [key: string]: unknown;
+        };
+        /** @description The dialect's own schema; only what Sluice reads is named. */
+        readonly ChatCompletionRequest: {
+            readonly model?: string;
+            readonly messages: readonly components["schemas"]["ChatMessage"][];
+            readonly stream?: boolean | null;
+            readonly sluice?: components["schemas"]["SluiceField"];
+        } & {
+            readonly [key: string]: unknown;
+        };
+        /** @description The dialect's own schema; only what Sluice reads is named. */
+        readonly CompletionRequest: {
+            readonly model?: string;
+            readonly prompt: unknown;
+            readonly stream?: boolean | null;
+            readonly sluice?: components["schemas"]["SluiceField"];
+        } & {
+            readonly [key: string]: unknown;
+        };
+        /** @description Exactly one of `text` and `context`; a text is one segment, the entries of `context` share one budget. */
+        readonly CompressTextRequest: {
+            readonly text?: string;
+            readonly context?: readonly string[];
+            /** @description What the texts have to answer. */
+            readonly question?: string;
+            readonly instruction?: string;
+            /** @description Share of the tokens to keep. */
+            readonly rate?: number;
+            /** @description Tokens that may remain; wins over `rate`. */
+            readonly target_tokens?: number;
+            readonly method?: components["schemas"]["MethodName"];
+            readonly kind?: components["schemas"]["ContentKind"];
+            /** @description Tokenizer that should count; another one than the loaded one is told in `report.notes`. */
+            readonly tokenizer?: string;
+            /** @description Adds the kept and dropped pieces to the report. */
+            readonly explain?: boolean;
+            /** @description Options of the reference libraries under their own names (docs of each method). */
+            readonly options?: {
+                readonly [key: string]: unknown;
+            };
+        };
+        readonly CompressTextResponse: {
+            /** @description Segments joined by a blank line. */
+            readonly text: string;
+            readonly context: readonly string[];
+            readonly report: components["schemas"]["TextReport"];
+        };
+        /** @description One word or other smallest unit of a text. */
+        readonly Piece: {
+            /** @description UTF-16 offset. */
+            readonly start: number;
+            readonly end: number;
+            readonly kept: boolean;
+            readonly why: components["schemas"]["KeepReason"];
+            /** @description The value that decided; its unit depends on the method. */
+            readonly score: number | null;
+        };
+        readonly TextReport: {
+            readonly tokens_before: number;
+            readonly tokens_after: number;
+            /** @description Tokenizer that counted. */
+            readonly tokenizer: string;
+            /** @description True when it stands in for the backend's own. */
+            readonly estimated: boolean;
+            readonly budget_tokens: number | null;
+            readonly segments: readonly {
+                readonly method: string | null;
+                readonly content: components["schemas"]["ContentKind"];
+                /** @description Why the segment came back whole. */
+                readonly skipped: components["schemas"]["SkipReason"] | null;
+                readonly tokens_before: number;
+                readonly tokens_after: number;
+                readonly pieces?: readonly components["schemas"]["Piece"][];
+            }[];
+            /** @description Order of the segments in `text`, as indices into the given ones. */
+            readonly order: readonly number[];
+            readonly notes: readonly string[];
+            readonly compress_ms: number;
+        };
+        readonly CompressMessagesRequest: {
+            readonly messages: readonly components["schemas"]["ChatMessage"][];
+            readonly model?: string;
+            /** @description `target_ratio` and `session_id` have a meaning here; other keys are named in `report.ignored_config`. */
+            readonly config?: {
+                readonly target_ratio?: number;
+                readonly session_id?: string;
+            } & {
+                readonly [key: string]: unknown;
+            };
+            readonly rate?: number;
+            readonly target_tokens?: number;
+            readonly method?: components["schemas"]["MethodName"];
+        };
+        readonly CompressMessagesResponse: {
+            readonly messages: readonly components["schemas"]["ChatMessage"][];
+            readonly tokens_before: number;
+            readonly tokens_after: number;
+            readonly tokens_saved: number;
+            /** @description `tokens_after / tokens_before` */
+            readonly compression_ratio: number;
+            readonly transforms_applied: readonly string[];
+            /** @description For `/v1/retrieve/{hash}`. */
+            readonly ccr_hashes: readonly string[];
+            readonly report: (components["schemas"]["RequestReport"] & {
+                readonly ignored_config?: readonly string[];
+            }) | null;
+        };
+        readonly SpanReport: {
+            /** @description RFC 6901 pointer of the JSON string. */
+            readonly pointer: string;
+            /** @description UTF-16 offset into the decoded string. */
+            readonly start: number;
+            readonly end: number;
+            readonly kind: components["schemas"]["SpanKind"];
+            readonly content: components["schemas"]["ContentKind"];
+            readonly policy: components["schemas"]["Policy"];
+            readonly reason: components["schemas"]["SpanReason"];
+            /** @description Which rule decided. */
+            readonly detail: string;
+            readonly method: components["schemas"]["MethodName"] | null;
+            readonly tokens_before: number | null;
+            readonly tokens_after: number | null;
+            /** @description True when an earlier request decided the forwarded bytes. */
+            readonly replayed: boolean;
+            readonly skipped: components["schemas"]["SkipReason"] | null;
+            /** @description Hash for `/v1/retrieve/{hash}`. */
+            readonly original: string | null;
+        };
+        readonly RequestReport: {
+            readonly id: string;
+            /** @description Milliseconds since the epoch of Unix. */
+            readonly started_at: number;
+            readonly tenant: string;
+            readonly dialect: string | null;
+            readonly backend: string | null;
+            readonly decision: components["schemas"]["Decision"];
+            readonly tokens_before: number | null;
+            readonly tokens_after: number | null;
+            readonly tokenizer: string | null;
+            readonly estimated: boolean;
+            readonly epoch: number | null;
+            readonly planned_reuse: number | null;
+            /** @description As the backend reports; null = not reported, never 0 for unknown. */
+            readonly usage: {
+                readonly prompt_tokens: number | null;
+                readonly completion_tokens: number | null;
+                readonly cached_tokens: number | null;
+            } | null;
+            readonly spans: readonly components["schemas"]["SpanReport"][];
+            readonly skipped: components["schemas"]["SkipCounts"];
+            /** @description Milliseconds. */
+            readonly timings: {
+                readonly read_ms: number | null;
+                readonly compress_ms: number | null;
+                readonly total_ms: number | null;
+            };
+            /** @description Status of the answer; null = not answered. */
+            readonly status: number | null;
+            /** @description Code of an error of Sluice. */
+            readonly error: string | null;
+        };
+        /** @description Number of texts left alone, by reason. */
+        readonly SkipCounts: {
+            readonly [key: string]: number;
+        };
+        readonly ExplainResponse: {
+            readonly dialect: string | null;
+            readonly report: components["schemas"]["RequestReport"];
+            readonly spans: readonly (components["schemas"]["SpanReport"] & {
+                readonly pieces: readonly components["schemas"]["Piece"][];
+            })[];
+        };
+        readonly Original: {
+            readonly original_content: string;
+        };
+        readonly Totals: {
+            readonly requests: number;
+            readonly by_decision: {
+                readonly [key: string]: number;
+            };
+            readonly tokens_before: number;
+            readonly tokens_after: number;
+            readonly skipped: components["schemas"]["SkipCounts"];
+            /** @description As backends report. */
+            readonly cached_tokens: number;
+            /** @description As backends report. */
+            readonly prompt_tokens_reported: number;
+            readonly uptime_seconds: number;
+        };
+        readonly Health: {
+            /** @constant */
+            readonly status: "ok";
+            readonly version: string;
+        };
+        /** @description What each check found. */
+        readonly Checks: {
+            readonly [key: string]: string;
+        };
+        readonly Readiness: {
+            /** @enum {string} */
+            readonly status: "ready" | "not ready";
+            readonly checks: components["schemas"]["Checks"];
+        };
+        readonly Status: {
+            /** @enum {string} */
+            readonly status: "ok" | "not ready";
+            /** @constant */
+            readonly service: "sluice";
+            readonly version: string;
+            readonly device: string;
+            readonly checks: components["schemas"]["Checks"];
+        };
+        readonly CompressPromptRequest: {
+            readonly text: string | readonly ({
+                readonly msg_id: number;
+                readonly text: string;
+            } & {
+                readonly [key: string]: unknown;
+            })[];
+            /**
+             * @default rate
+             * @enum {string}
+             */
+            readonly compressor_type: "rate" | "target_token";
+            readonly compression_ranges: readonly ({
+                readonly min_tokens: number;
+                readonly max_tokens: number;
+                readonly value: number;
+            } & {
+                readonly [key: string]: unknown;
+            })[];
+            readonly model_name?: string;
+        } & {
+            readonly [key: string]: unknown;
+        };
+        readonly CompressPromptResponse: {
+            readonly text: readonly {
+                readonly msg_id: number;
+                readonly compress_prompt: string;
+                readonly compressor_results: {
+                    readonly msg_id: number;
+                    readonly original_token_count: number;
+                    readonly compress_token_count: number;
+                    readonly save_token_count: number;
+                    readonly compress_value?: number;
+                    /** @enum {string} */
+                    readonly compress_type?: "rate" | "target_token";
+                    readonly compressor_model?: string;
+                    readonly information: string;
+                };
+            }[];
+            /** @description Milliseconds. */
+            readonly duration: number;
+        };
+    };
+    responses: {
+        /** @description A field or header is wrong; `detail` names it. */
+        readonly RequestInvalid: {
+            headers: {
+                readonly [name: string]: unknown;
+            };
+            content: {
+                readonly "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        /** @description The model that the method needs is not installed. */
+        readonly MethodUnavailable: {
+            headers: {
+                readonly [name: string]: unknown;
+            };
+            content: {
+                readonly "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        /** @description The body is above `limits.max_body_bytes`. */
+        readonly BodyTooLarge: {
+            headers: {
+                readonly [name: string]: unknown;
+            };
+            content: {
+                readonly "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        /** @description What must survive alone is longer than the target. */
+        readonly BudgetImpossible: {
+            headers: {
+                readonly [name: string]: unknown;
+            };
+            content: {
+                readonly "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        /** @description The scorer's queue is full, or the scorer failed. */
+        readonly Unavailable: {
+            headers: {
+                readonly [name: string]: unknown;
+            };
+            content: {
+                readonly "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        /** @description Compressing took longer than `limits.compress_ms`. */
+        readonly DeadlineExceeded: {
+            headers: {
+                readonly [name: string]: unknown;
+            };
+            content: {
+                readonly "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        /** @description Nothing is known under this identifier. */
+        readonly NotFound: {
+            headers: {
+                readonly [name: string]: unknown;
+            };
+            content: {
+                readonly "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        /** @description Any other error. */
+        readonly Problem: {
+            headers: {
+                readonly [name: string]: unknown;
+            };
+            content: {
+                readonly "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+    };
+    parameters: {
+        /** @description `off` = forward this request as it is; `on` = the default. Cannot switch on what the operator switched off. */
+        readonly Compress: "on" | "off";
+        /** @description Share of the tokens to keep. Only a higher one than the operator's has an effect on dialect routes. */
+        readonly Rate: number;
+        /** @description Tokens that may remain. */
+        readonly TargetTokens: number;
+        /** @description How prose is compressed. */
+        readonly Method: components["schemas"]["MethodName"];
+        /** @description Names the conversation; left out = told by its messages. */
+        readonly Session: string;
+        /** @description Parallel windows for inputs beyond the context; they are not part of this version. */
+        readonly Windows: "off" | "auto";
+        /** @description Whose reports, originals and decisions. Read only where `tenant.trust_header` is configured. */
+        readonly Tenant: string;
+    };
+    requestBodies: never;
+    headers: {
+        /** @description Names the request in `/v1/requests/{id}`, in logs and in problem documents. */
+        readonly RequestId: string;
+        /** @description What was done. */
+        readonly Decision: components["schemas"]["Decision"];
+        /** @description Tokens of all texts as they came; left out when the body was not looked at. */
+        readonly TokensBefore: number;
+        /** @description Tokens of all texts as forwarded; left out when the body was not looked at. */
+        readonly TokensAfter: number;
+        /**
+         * @description Why texts were left alone, as a list of `reason;n=count`.
+         * @example pinned;n=2, too-short;n=1
+         */
+        readonly Skipped: string;
+        /** @description Number of the stretch in which the forwarded prefix only grows; left out when not known. */
+        readonly Epoch: number;
+        /** @description Prompt tokens that the backend is expected to have cached; left out when not known. */
+        readonly PlannedReuse: number;
+        /** @description Kind and address of the backend that answered. */
+        readonly Backend: string;
+    };
+    pathItems: never;
+}
+export type $defs = Record<string, never>;
+export interface operations {
+    readonly createChatCompletion: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: {
+                /** @description `off` = forward this request as it is; `on` = the default. Cannot switch on what the operator switched off. */
+                readonly "x-sluice-compress"?: components["parameters"]["Compress"];
+                /** @description Share of the tokens to keep. Only a higher one than the operator's has an effect on dialect routes. */
+                readonly "x-sluice-rate"?: components["parameters"]["Rate"];
+                /** @description Tokens that may remain. */
+                readonly "x-sluice-target-tokens"?: components["parameters"]["TargetTokens"];
+                /** @description How prose is compressed. */
+                readonly "x-sluice-method"?: components["parameters"]["Method"];
+                /** @description Names the conversation; left out = told by its messages. */
+                readonly "x-sluice-session"?: components["parameters"]["Session"];
+                /** @description Parallel windows for inputs beyond the context; they are not part of this version. */
+                readonly "x-sluice-windows"?: components["parameters"]["Windows"];
+                /** @description Whose reports, originals and decisions. Read only where `tenant.trust_header` is configured. */
+                readonly "x-sluice-tenant"?: components["parameters"]["Tenant"];
+            };
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly requestBody: {
+            readonly content: {
+                readonly "application/json": components["schemas"]["ChatCompletionRequest"];
+            };
+        };
+        readonly responses: {
+            /** @description The backend's own answer, unchanged. */
+            readonly 200: {
+                headers: {
+                    readonly "x-sluice-request-id": components["headers"]["RequestId"];
+                    readonly "x-sluice-decision": components["headers"]["Decision"];
+                    readonly "x-sluice-tokens-before": components["headers"]["TokensBefore"];
+                    readonly "x-sluice-tokens-after": components["headers"]["TokensAfter"];
+                    readonly "x-sluice-skipped": components["headers"]["Skipped"];
+                    readonly "x-sluice-epoch": components["headers"]["Epoch"];
+                    readonly "x-sluice-planned-reuse": components["headers"]["PlannedReuse"];
+                    readonly "x-sluice-backend": components["headers"]["Backend"];
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": {
+                        readonly [key: string]: unknown;
+                    };
+                    readonly "text/event-stream": string;
+                };
+            };
+            /** @description The upstream's error as it came, or an error of Sluice in the dialect's own shape. */
+            readonly default: {
+                headers: {
+                    readonly "x-sluice-request-id": components["headers"]["RequestId"];
+                    readonly "x-sluice-decision": components["headers"]["Decision"];
+                    readonly "x-sluice-tokens-before": components["headers"]["TokensBefore"];
+                    readonly "x-sluice-tokens-after": components["headers"]["TokensAfter"];
+                    readonly "x-sluice-skipped": components["headers"]["Skipped"];
+                    readonly "x-sluice-epoch": components["headers"]["Epoch"];
+                    readonly "x-sluice-planned-reuse": components["headers"]["PlannedReuse"];
+                    readonly "x-sluice-backend": components["headers"]["Backend"];
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["DialectError"];
+                };
+            };
+        };
+    };
+    readonly createCompletion: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: {
+                /** @description `off` = forward this request as it is; `on` = the default. Cannot switch on what the operator switched off. */
+                readonly "x-sluice-compress"?: components["parameters"]["Compress"];
+                /** @description Share of the tokens to keep. Only a higher one than the operator's has an effect on dialect routes. */
+                readonly "x-sluice-rate"?: components["parameters"]["Rate"];
+                /** @description Tokens that may remain. */
+                readonly "x-sluice-target-tokens"?: components["parameters"]["TargetTokens"];
+                /** @description How prose is compressed. */
+                readonly "x-sluice-method"?: components["parameters"]["Method"];
+                /** @description Names the conversation; left out = told by its messages. */
+                readonly "x-sluice-session"?: components["parameters"]["Session"];
+                /** @description Parallel windows for inputs beyond the context; they are not part of this version. */
+                readonly "x-sluice-windows"?: components["parameters"]["Windows"];
+                /** @description Whose reports, originals and decisions. Read only where `tenant.trust_header` is configured. */
+                readonly "x-sluice-tenant"?: components["parameters"]["Tenant"];
+            };
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly requestBody: {
+            readonly content: {
+                readonly "application/json": components["schemas"]["CompletionRequest"];
+            };
+        };
+        readonly responses: {
+            /** @description The backend's own answer, unchanged. */
+            readonly 200: {
+                headers: {
+                    readonly "x-sluice-request-id": components["headers"]["RequestId"];
+                    readonly "x-sluice-decision": components["headers"]["Decision"];
+                    readonly "x-sluice-tokens-before": components["headers"]["TokensBefore"];
+                    readonly "x-sluice-tokens-after": components["headers"]["TokensAfter"];
+                    readonly "x-sluice-skipped": components["headers"]["Skipped"];
+                    readonly "x-sluice-epoch": components["headers"]["Epoch"];
+                    readonly "x-sluice-planned-reuse": components["headers"]["PlannedReuse"];
+                    readonly "x-sluice-backend": components["headers"]["Backend"];
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": {
+                        readonly [key: string]: unknown;
+                    };
+                    readonly "text/event-stream": string;
+                };
+            };
+            /** @description The upstream's error as it came, or an error of Sluice in the dialect's own shape. */
+            readonly default: {
+                headers: {
+                    readonly "x-sluice-request-id": components["headers"]["RequestId"];
+                    readonly "x-sluice-decision": components["headers"]["Decision"];
+                    readonly "x-sluice-tokens-before": components["headers"]["TokensBefore"];
+                    readonly "x-sluice-tokens-after": components["headers"]["TokensAfter"];
+                    readonly "x-sluice-skipped": components["headers"]["Skipped"];
+                    readonly "x-sluice-epoch": components["headers"]["Epoch"];
+                    readonly "x-sluice-planned-reuse": components["headers"]["PlannedReuse"];
+                    readonly "x-sluice-backend": components["headers"]["Backend"];
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["DialectError"];
+                };
+            };
+        };
+    };
+    readonly compress: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: {
+                /** @description `off` = forward this request as it is; `on` = the default. Cannot switch on what the operator switched off. */
+                readonly "x-sluice-compress"?: components["parameters"]["Compress"];
+                /** @description Share of the tokens to keep. Only a higher one than the operator's has an effect on dialect routes. */
+                readonly "x-sluice-rate"?: components["parameters"]["Rate"];
+                /** @description Tokens that may remain. */
+                readonly "x-sluice-target-tokens"?: components["parameters"]["TargetTokens"];
+                /** @description How prose is compressed. */
+                readonly "x-sluice-method"?: components["parameters"]["Method"];
+                /** @description Names the conversation; left out = told by its messages. */
+                readonly "x-sluice-session"?: components["parameters"]["Session"];
+                /** @description Parallel windows for inputs beyond the context; they are not part of this version. */
+                readonly "x-sluice-windows"?: components["parameters"]["Windows"];
+                /** @description Whose reports, originals and decisions. Read only where `tenant.trust_header` is configured. */
+                readonly "x-sluice-tenant"?: components["parameters"]["Tenant"];
+            };
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly requestBody: {
+            readonly content: {
+                readonly "application/json": components["schemas"]["CompressTextRequest"] | components["schemas"]["CompressMessagesRequest"];
+            };
+        };
+        readonly responses: {
+            /** @description The shortened texts or messages, and the report. */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["CompressTextResponse"] | components["schemas"]["CompressMessagesResponse"];
+                };
+            };
+            readonly 400: components["responses"]["RequestInvalid"];
+            readonly 409: components["responses"]["MethodUnavailable"];
+            readonly 413: components["responses"]["BodyTooLarge"];
+            readonly 422: components["responses"]["BudgetImpossible"];
+            readonly 503: components["responses"]["Unavailable"];
+            readonly 504: components["responses"]["DeadlineExceeded"];
+            readonly default: components["responses"]["Problem"];
+        };
+    };
+    readonly explain: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: {
+                /** @description `off` = forward this request as it is; `on` = the default. Cannot switch on what the operator switched off. */
+                readonly "x-sluice-compress"?: components["parameters"]["Compress"];
+                /** @description Share of the tokens to keep. Only a higher one than the operator's has an effect on dialect routes. */
+                readonly "x-sluice-rate"?: components["parameters"]["Rate"];
+                /** @description Tokens that may remain. */
+                readonly "x-sluice-target-tokens"?: components["parameters"]["TargetTokens"];
+                /** @description How prose is compressed. */
+                readonly "x-sluice-method"?: components["parameters"]["Method"];
+                /** @description Names the conversation; left out = told by its messages. */
+                readonly "x-sluice-session"?: components["parameters"]["Session"];
+                /** @description Parallel windows for inputs beyond the context; they are not part of this version. */
+                readonly "x-sluice-windows"?: components["parameters"]["Windows"];
+                /** @description Whose reports, originals and decisions. Read only where `tenant.trust_header` is configured. */
+                readonly "x-sluice-tenant"?: components["parameters"]["Tenant"];
+            };
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly requestBody: {
+            readonly content: {
+                readonly "application/json": components["schemas"]["ChatCompletionRequest"] | components["schemas"]["CompletionRequest"];
+            };
+        };
+        readonly responses: {
+            /** @description The map of spans, and the report that the request would have. */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["ExplainResponse"];
+                };
+            };
+            readonly 400: components["responses"]["RequestInvalid"];
+            readonly 413: components["responses"]["BodyTooLarge"];
+            readonly default: components["responses"]["Problem"];
+        };
+    };
+    readonly retrieve: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: {
+                /** @description Whose reports, originals and decisions. Read only where `tenant.trust_header` is configured. */
+                readonly "x-sluice-tenant"?: components["parameters"]["Tenant"];
+            };
+            readonly path: {
+                /**
+                 * @description From `ccr_hashes`, or `original` of a span's report.
+                 * @example 3b1f0c9a5d7e4f21
+                 */
+                readonly hash: string;
+            };
+            readonly cookie?: never;
+        };
+        readonly requestBody?: never;
+        readonly responses: {
+            /** @description The text as it was before it was shortened. */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Original"];
+                };
+            };
+            readonly 404: components["responses"]["NotFound"];
+            readonly default: components["responses"]["Problem"];
+        };
+    };
+    readonly getRequest: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: {
+                /** @description Whose reports, originals and decisions. Read only where `tenant.trust_header` is configured. */
+                readonly "x-sluice-tenant"?: components["parameters"]["Tenant"];
+            };
+            readonly path: {
+                /**
+                 * @description From the `x-sluice-request-id` response header.
+                 * @example 6f1c1f4e-7a3b-4bb0-9a86-0f3f1f2b8c55
+                 */
+                readonly id: string;
+            };
+            readonly cookie?: never;
+        };
+        readonly requestBody?: never;
+        readonly responses: {
+            /** @description What was done to the request, and why. */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["RequestReport"];
+                };
+            };
+            readonly 404: components["responses"]["NotFound"];
+            readonly default: components["responses"]["Problem"];
+        };
+    };
+    readonly getStats: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: {
+                /** @description Whose reports, originals and decisions. Read only where `tenant.trust_header` is configured. */
+                readonly "x-sluice-tenant"?: components["parameters"]["Tenant"];
+            };
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly requestBody?: never;
+        readonly responses: {
+            /** @description Running sums. */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Totals"];
+                };
+            };
+            readonly default: components["responses"]["Problem"];
+        };
+    };
+    readonly getHealth: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly requestBody?: never;
+        readonly responses: {
+            /** @description It does. */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Health"];
+                };
+            };
+        };
+    };
+    readonly getReadiness: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly requestBody?: never;
+        readonly responses: {
+            /** @description Ready. */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Readiness"];
+                };
+            };
+            /** @description Not ready; the checks say why. */
+            readonly 503: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Readiness"];
+                };
+            };
+        };
+    };
+    readonly getMetrics: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly requestBody?: never;
+        readonly responses: {
+            /** @description All metrics. */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "text/plain": string;
+                };
+            };
+        };
+    };
+    readonly getSpecification: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly requestBody?: never;
+        readonly responses: {
+            /** @description The document. */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/yaml": string;
+                };
+            };
+        };
+    };
+    readonly getDashboard: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly requestBody?: never;
+        readonly responses: {
+            /** @description The page; it loads nothing from elsewhere. */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "text/html": string;
+                };
+            };
+        };
+    };
+    readonly compact: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: {
+                /** @description `off` = forward this request as it is; `on` = the default. Cannot switch on what the operator switched off. */
+                readonly "x-sluice-compress"?: components["parameters"]["Compress"];
+                /** @description Share of the tokens to keep. Only a higher one than the operator's has an effect on dialect routes. */
+                readonly "x-sluice-rate"?: components["parameters"]["Rate"];
+                /** @description Tokens that may remain. */
+                readonly "x-sluice-target-tokens"?: components["parameters"]["TargetTokens"];
+                /** @description How prose is compressed. */
+                readonly "x-sluice-method"?: components["parameters"]["Method"];
+                /** @description Names the conversation; left out = told by its messages. */
+                readonly "x-sluice-session"?: components["parameters"]["Session"];
+                /** @description Parallel windows for inputs beyond the context; they are not part of this version. */
+                readonly "x-sluice-windows"?: components["parameters"]["Windows"];
+                /** @description Whose reports, originals and decisions. Read only where `tenant.trust_header` is configured. */
+                readonly "x-sluice-tenant"?: components["parameters"]["Tenant"];
+            };
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly requestBody: {
+            readonly content: {
+                readonly "application/json": components["schemas"]["ChatCompletionRequest"] | components["schemas"]["CompletionRequest"];
+            };
+        };
+        readonly responses: {
+            /** @description The body to use instead. */
+            readonly 200: {
+                headers: {
+                    readonly "x-sluice-request-id": components["headers"]["RequestId"];
+                    readonly "x-sluice-decision": components["headers"]["Decision"];
+                    readonly "x-sluice-tokens-before": components["headers"]["TokensBefore"];
+                    readonly "x-sluice-tokens-after": components["headers"]["TokensAfter"];
+                    readonly "x-sluice-skipped": components["headers"]["Skipped"];
+                    readonly "x-sluice-epoch": components["headers"]["Epoch"];
+                    readonly "x-sluice-planned-reuse": components["headers"]["PlannedReuse"];
+                    readonly "x-sluice-backend": components["headers"]["Backend"];
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["ChatCompletionRequest"] | components["schemas"]["CompletionRequest"];
+                };
+            };
+            readonly 400: components["responses"]["RequestInvalid"];
+            readonly 413: components["responses"]["BodyTooLarge"];
+            readonly default: components["responses"]["Problem"];
+        };
+    };
+    readonly compressPrompt: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: {
+                /** @description Whose reports, originals and decisions. Read only where `tenant.trust_header` is configured. */
+                readonly "x-sluice-tenant"?: components["parameters"]["Tenant"];
+            };
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly requestBody: {
+            readonly content: {
+                readonly "application/json": components["schemas"]["CompressPromptRequest"];
+            };
+        };
+        readonly responses: {
+            /** @description One result per text. */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["CompressPromptResponse"];
+                };
+            };
+            readonly 400: components["responses"]["RequestInvalid"];
+            readonly 413: components["responses"]["BodyTooLarge"];
+            readonly 503: components["responses"]["Unavailable"];
+            readonly 504: components["responses"]["DeadlineExceeded"];
+            readonly default: components["responses"]["Problem"];
+        };
+    };
+    readonly getStatus: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly requestBody?: never;
+        readonly responses: {
+            /** @description What is running, and whether it is ready. */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Status"];
+                };
+            };
+        };
+    };
+}
