@@ -54,6 +54,10 @@ function tableOf(characters: string): Uint8Array {
   return table;
 }
 
+/**
+ * Public methods work at `at`; private ones take a position and return the one after what they passed, so that the
+ * hot loops keep it in a register.
+ */
 export class JsonCursor {
   /** The whole body. */
   readonly bytes: Buffer;
@@ -63,8 +67,7 @@ export class JsonCursor {
   /** The body as aligned 32-bit words; byte i of the body is byte `i + #phase` of them. */
   readonly #words: Int32Array;
   readonly #phase: number;
-  #textStart = 0;
-  #textEnd = 0;
+  /** Set by escapes, cleared where somebody wants to know. */
   #escaped = false;
   #surrogates = false;
 
@@ -80,12 +83,8 @@ export class JsonCursor {
 
   /** Skips white space and returns the next byte, or -1 at the end. */
   peek(): number {
-    const { bytes } = this;
-    let at = this.at;
-    let byte = bytes[at];
-    while (byte === 0x20 || byte === 0x0a || byte === 0x0d || byte === 0x09) byte = bytes[++at];
-    this.at = at;
-    return byte ?? -1;
+    this.at = this.#space(this.at);
+    return this.bytes[this.at] ?? -1;
   }
 
   isObject(): boolean {
@@ -106,31 +105,19 @@ export class JsonCursor {
 
   /** Checks and skips one value of any kind. @throws ScanStop */
   passValue(): void {
-    switch (this.peek()) {
-      case quote:
-        return this.#passString();
-      case objectOpen:
-        return this.#passObject();
-      case arrayOpen:
-        return this.#passArray();
-      case 0x74:
-        return this.#passWord('true');
-      case 0x66:
-        return this.#passWord('false');
-      case 0x6e:
-        return this.#passWord('null');
-      default:
-        return this.#passNumber();
-    }
+    this.at = this.#value(this.#space(this.at));
   }
 
   /** Passes the string at the cursor and says where its content is. @throws ScanStop when there is no string */
   passRawString(): RawString {
     if (this.peek() !== quote) this.fail('a string');
-    this.#passString();
+    const byteStart = this.at + 1;
+    this.#escaped = false;
+    this.#surrogates = false;
+    this.at = this.#string(this.at);
     return {
-      byteStart: this.#textStart,
-      byteEnd: this.#textEnd,
+      byteStart,
+      byteEnd: this.at - 1,
       escaped: this.#escaped,
       surrogates: this.#surrogates,
     };
@@ -142,7 +129,8 @@ export class JsonCursor {
    * its comma, or null. @throws ScanStop `duplicate-key` when a key occurs twice
    */
   readObject(visit: (key: string) => 'keep' | 'cut'): ByteRange | null {
-    this.#open();
+    this.#enter(this.at);
+    this.at++;
     const keys = new Set<string>();
     let cut: ByteRange | null = null;
     let previousEnd = -1;
@@ -165,19 +153,22 @@ export class JsonCursor {
       }
       previousEnd = this.at;
     }
-    this.#close();
+    this.at++;
+    this.#depth--;
     return cut;
   }
 
   /** Reads the array at the cursor; `visit` must consume each element. @throws ScanStop */
   readArray(visit: (index: number) => void): void {
-    this.#open();
+    this.#enter(this.at);
+    this.at++;
     let index = 0;
     for (let more = this.peek() !== arrayClose; more; more = this.#more(arrayClose)) {
       this.peek();
       visit(index++);
     }
-    this.#close();
+    this.at++;
+    this.#depth--;
   }
 
   /** Only white space may follow. @throws ScanStop */
@@ -186,22 +177,8 @@ export class JsonCursor {
   }
 
   /** @throws ScanStop `not-json`, always */
-  fail(expected: string): never {
-    throw new ScanStop('not-json', `Expected ${expected} at byte ${this.at}`);
-  }
-
-  #open(): void {
-    if (++this.#depth > maxDepth)
-      throw new ScanStop(
-        'too-deep',
-        `Nested deeper than ${maxDepth} containers at byte ${this.at}`,
-      );
-    this.at++;
-  }
-
-  #close(): void {
-    this.#depth--;
-    this.at++;
+  fail(expected: string, at: number = this.at): never {
+    throw new ScanStop('not-json', `Expected ${expected} at byte ${at}`);
   }
 
   /** After a member or element: passes a comma (true), or stands on the closing bracket (false). */
@@ -215,98 +192,135 @@ export class JsonCursor {
     return false;
   }
 
-  #passColon(): void {
-    if (this.peek() !== colon) this.fail('a colon');
-    this.at++;
-  }
-
   #readKey(): string {
-    this.#passString();
-    const start = this.#textStart;
-    const end = this.#textEnd;
-    const escaped = this.#escaped;
-    this.#passColon();
-    this.peek();
-    if (!escaped) return this.bytes.toString('utf8', start, end);
-    return String(JSON.parse(this.bytes.toString('utf8', start - 1, end + 1)));
-  }
-
-  #passObject(): void {
-    this.#open();
-    for (let more = this.peek() !== objectClose; more; more = this.#more(objectClose)) {
-      if (this.peek() !== quote) this.fail('a key');
-      this.#passString();
-      this.#passColon();
-      this.passValue();
-    }
-    this.#close();
-  }
-
-  #passArray(): void {
-    this.#open();
-    for (let more = this.peek() !== arrayClose; more; more = this.#more(arrayClose))
-      this.passValue();
-    this.#close();
-  }
-
-  #passWord(word: 'true' | 'false' | 'null'): void {
-    for (let i = 0; i < word.length; i++)
-      if (this.bytes[this.at + i] !== word.charCodeAt(i)) this.fail('a JSON value');
-    this.at += word.length;
-  }
-
-  #passNumber(): void {
-    const { bytes } = this;
-    if (bytes[this.at] === 0x2d) this.at++;
-    if (bytes[this.at] === 0x30) this.at++;
-    else this.#passDigits();
-    if (bytes[this.at] === 0x2e) {
-      this.at++;
-      this.#passDigits();
-    }
-    if (bytes[this.at] === 0x65 || bytes[this.at] === 0x45) {
-      this.at++;
-      if (bytes[this.at] === 0x2b || bytes[this.at] === 0x2d) this.at++;
-      this.#passDigits();
-    }
-  }
-
-  #passDigits(): void {
-    const { bytes } = this;
     const start = this.at;
-    let at = start;
-    for (let byte = bytes[at]; byte !== undefined && byte >= 0x30 && byte <= 0x39;)
-      byte = bytes[++at];
-    if (at === start) this.fail('a JSON value');
-    this.at = at;
-  }
-
-  #passString(): void {
-    const { bytes } = this;
-    this.#textStart = this.at + 1;
     this.#escaped = false;
-    this.#surrogates = false;
-    let at = this.#runEnd(this.at + 1);
-    while (bytes[at] !== quote) {
-      if (bytes[at] !== backslash) {
-        this.at = at;
-        this.fail(at < bytes.length ? 'no control character in a string' : 'the end of a string');
-      }
-      this.#escaped = true;
-      at = this.#runEnd(this.#passEscape(at));
-    }
-    this.#textEnd = at;
-    this.at = at + 1;
+    const end = this.#string(start);
+    this.at = this.#space(this.#colon(end));
+    if (!this.#escaped) return this.bytes.toString('utf8', start + 1, end - 1);
+    return String(JSON.parse(this.bytes.toString('utf8', start, end)));
   }
 
-  /** Position after the escape that starts at `at`. */
-  #passEscape(at: number): number {
+  #enter(at: number): void {
+    if (++this.#depth > maxDepth)
+      throw new ScanStop('too-deep', `Nested deeper than ${maxDepth} containers at byte ${at}`);
+  }
+
+  #space(from: number): number {
     const { bytes } = this;
+    let at = from;
+    let byte = bytes[at];
+    while (byte === 0x20 || byte === 0x0a || byte === 0x0d || byte === 0x09) byte = bytes[++at];
+    return at;
+  }
+
+  #value(at: number): number {
+    switch (this.bytes[at]) {
+      case quote:
+        return this.#string(at);
+      case objectOpen:
+        return this.#object(at);
+      case arrayOpen:
+        return this.#array(at);
+      case 0x74:
+        return this.#word(at, 'true');
+      case 0x66:
+        return this.#word(at, 'false');
+      case 0x6e:
+        return this.#word(at, 'null');
+      default:
+        return this.#number(at);
+    }
+  }
+
+  #object(from: number): number {
+    const { bytes } = this;
+    this.#enter(from);
+    let at = this.#space(from + 1);
+    if (bytes[at] !== objectClose)
+      for (;;) {
+        if (bytes[at] !== quote) this.fail('a key', at);
+        at = this.#space(this.#colon(this.#string(at)));
+        at = this.#space(this.#value(at));
+        if (bytes[at] !== comma) break;
+        at = this.#space(at + 1);
+      }
+    if (bytes[at] !== objectClose) this.fail('a comma or the closing brace', at);
+    this.#depth--;
+    return at + 1;
+  }
+
+  #array(from: number): number {
+    const { bytes } = this;
+    this.#enter(from);
+    let at = this.#space(from + 1);
+    if (bytes[at] !== arrayClose)
+      for (;;) {
+        at = this.#space(this.#value(at));
+        if (bytes[at] !== comma) break;
+        at = this.#space(at + 1);
+      }
+    if (bytes[at] !== arrayClose) this.fail('a comma or the closing bracket', at);
+    this.#depth--;
+    return at + 1;
+  }
+
+  #colon(from: number): number {
+    const at = this.bytes[from] === colon ? from : this.#space(from);
+    if (this.bytes[at] !== colon) this.fail('a colon', at);
+    return at + 1;
+  }
+
+  #word(at: number, word: 'true' | 'false' | 'null'): number {
+    for (let i = 1; i < word.length; i++)
+      if (this.bytes[at + i] !== word.charCodeAt(i)) this.fail('a JSON value', at);
+    return at + word.length;
+  }
+
+  #number(from: number): number {
+    const { bytes } = this;
+    let at = bytes[from] === 0x2d ? from + 1 : from;
+    at = bytes[at] === 0x30 ? at + 1 : this.#digits(at);
+    if (bytes[at] === 0x2e) at = this.#digits(at + 1);
+    if (bytes[at] === 0x65 || bytes[at] === 0x45) {
+      const sign = bytes[at + 1];
+      at = this.#digits(sign === 0x2b || sign === 0x2d ? at + 2 : at + 1);
+    }
+    return at;
+  }
+
+  /** At least one digit. */
+  #digits(from: number): number {
+    const { bytes } = this;
+    let at = from;
+    let byte = bytes[at] ?? 0;
+    while (byte >= 0x30 && byte <= 0x39) byte = bytes[++at] ?? 0;
+    if (at === from) this.fail('a JSON value', at);
+    return at;
+  }
+
+  #string(from: number): number {
+    const { bytes } = this;
+    let at = this.#runEnd(from + 1);
+    while (bytes[at] !== quote) {
+      if (bytes[at] !== backslash)
+        this.fail(
+          at < bytes.length ? 'no control character in a string' : 'the end of a string',
+          at,
+        );
+      at = this.#runEnd(this.#escape(at));
+    }
+    return at + 1;
+  }
+
+  #escape(at: number): number {
+    const { bytes } = this;
+    this.#escaped = true;
     const letter = bytes[at + 1] ?? 0;
     if (isShortEscape[letter] === 1) return at + 2;
-    this.at = at;
-    if (letter !== 0x75) this.fail('a JSON escape');
-    for (let i = 2; i < 6; i++) if (isHex[bytes[at + i] ?? 0] !== 1) this.fail('four hex digits');
+    if (letter !== 0x75) this.fail('a JSON escape', at);
+    for (let i = 2; i < 6; i++)
+      if (isHex[bytes[at + i] ?? 0] !== 1) this.fail('four hex digits', at);
     // 'd' or 'D', then 8 or above
     if (((bytes[at + 2] ?? 0) | 0x20) === 0x64 && (bytes[at + 3] ?? 0) >= 0x38)
       this.#surrogates = true;
@@ -329,12 +343,15 @@ export class JsonCursor {
       if (at >= end || endsRun[bytes[at] ?? 0] === 1) return at;
       at++;
     }
-    const last = words.length;
+    // two words a round, because the loop's own work would cost as much as one; the bytes of the last round follow
+    const last = words.length - 1;
     let word = (at + phase) >> 2;
-    for (; word < last; word++) {
+    for (; word < last; word += 2) {
       const x = words[word] ?? 0;
-      const hit = ((x ^ 0x02020202) - 0x21212121) | ((x ^ 0x5c5c5c5c) - 0x01010101);
-      if ((hit & ~x & 0x80808080) !== 0) break;
+      const y = words[word + 1] ?? 0;
+      const hitX = (((x ^ 0x02020202) - 0x21212121) | ((x ^ 0x5c5c5c5c) - 0x01010101)) & ~x;
+      const hitY = (((y ^ 0x02020202) - 0x21212121) | ((y ^ 0x5c5c5c5c) - 0x01010101)) & ~y;
+      if (((hitX | hitY) & 0x80808080) !== 0) break;
     }
     at = (word << 2) - phase;
     while (at < end && endsRun[bytes[at] ?? 0] !== 1) at++;
