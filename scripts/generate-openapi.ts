@@ -1,7 +1,11 @@
-/** Writes what is derived from other files: the client's types from openapi.yaml. `npm run generate` runs it. */
+/**
+ * Writes what is derived from other files: the client's types from openapi.yaml, the table of docs/configuration.md from
+ * the schema. `npm run generate` runs it.
+ */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { pathToFileURL } from 'node:url';
 import openapiTS, { astToString } from 'openapi-typescript';
+import { configurationFile, writeConfiguration } from './generate-configuration.ts';
 
 export const specificationFile = 'openapi.yaml';
 export const typesFile = 'src/client/schema.ts';
@@ -14,5 +18,6 @@ export async function generateTypes(): Promise<string> {
 
 if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) {
   writeFileSync(typesFile, await generateTypes());
-  console.log(`wrote ${typesFile}`);
+  writeConfiguration();
+  console.log(`wrote ${typesFile} and ${configurationFile}`);
 }
