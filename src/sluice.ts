@@ -1,4 +1,5 @@
 /** The composition root: the only place that constructs services and wires them together. */
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { createEmbeddedBackend } from './backends/embedded.ts';
@@ -18,6 +19,7 @@ import type { Observer } from './observe/types.ts';
 import { createMemoryLedger } from './reuse/memory-ledger.ts';
 import { createScorers, type ScorerPool } from './score/create.ts';
 import { loadTokenizer } from './tokenize/load.ts';
+import { version } from './version.ts';
 import type { TextTokenizer } from './tokenize/types.ts';
 
 /** Folder of the package: models/, openapi.yaml and package.json lie there, in a checkout and when installed. */
@@ -89,15 +91,22 @@ export async function createSluice(input: unknown = {}): Promise<Sluice> {
     listen() {
       server ??= createServer({
         gateway,
-        observer,
-        config,
-        openapiFile: join(packageFolder, 'openapi.yaml'),
+        version,
+        openapi: readFileSync(join(packageFolder, 'openapi.yaml'), 'utf8'),
+        maxBodyBytes: config.limits.max_body_bytes,
+        trustTenantHeader: config.tenant.trust_header,
+        metrics: async () => ({
+          contentType: observer.metricsType,
+          text: await observer.metricsText(),
+        }),
+        onDefect: (error) => observer.log.error({ err: error }, 'a defect was worked around'),
       });
       return server.listen(config.host, config.port);
     },
     async close() {
       await server?.close();
       await gateway.close();
+      observer.close();
     },
   };
 }
@@ -110,11 +119,12 @@ function createBackend(config: Config): Promise<Backend> {
       threads: config.score.threads,
       maxTokens: config.embedded.max_tokens,
       queue: config.embedded.queue,
+      maxBodyBytes: config.limits.max_body_bytes,
     });
   }
   return createRemoteBackend({
     url,
-    kind: config.backend === 'auto' ? null : config.backend,
+    kind: config.backend,
     connectMs: config.limits.connect_ms,
     headMs: config.limits.upstream_head_ms,
     idleMs: config.limits.upstream_idle_ms,

@@ -1,0 +1,209 @@
+/** What every real engine behind Sluice must show; one scripted run. */
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { test } from 'node:test';
+import OpenAI from 'openai';
+import { documents, question } from '../../examples/documents.ts';
+import { startRecorder, type Recorder } from './recorder.ts';
+import { startSluice, stop } from './processes.ts';
+
+export interface RealEngine {
+  readonly name: string;
+  readonly url: string;
+  readonly model: string;
+  /** Value of `x-sluice-backend` without the address. */
+  readonly kind: string;
+  close(): Promise<void>;
+}
+
+const sha256 = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex');
+
+/** Documents and a question, above the length at which compression starts and below the engine's window. */
+function ragMessages(): { role: 'user'; content: string }[] {
+  const blocks = documents.map((text) => `<document>\n${text}\n</document>`).join('\n');
+  return [{ role: 'user', content: `${blocks}\n\n${question}` }];
+}
+
+/** @param start starts the engine, or says why it cannot run here */
+export function engineSuite(name: string, start: () => Promise<RealEngine | string>): void {
+  test(`${name} behind Sluice`, async (t) => {
+    const engine = await start();
+    if (typeof engine === 'string') {
+      console.log(`skipped: ${engine}`);
+      t.skip(engine);
+      return;
+    }
+    const recorder = await startRecorder(engine.url);
+    const sluice = await startSluice(['--upstream', recorder.url]);
+    try {
+      const client = new OpenAI({ baseURL: `${sluice.url}/v1`, apiKey: 'none', maxRetries: 0 });
+      await t.test('chat, whole and streamed', () => chat(client, engine));
+      await t.test('completions, whole and streamed', () => completions(client, engine));
+      await t.test('off: the upstream receives what it would receive directly', () =>
+        sameAsDirect({ engine, recorder, sluice: sluice.url }),
+      );
+      await t.test('on: fewer prompt tokens, question untouched, usage read', () =>
+        compressed({ engine, recorder, sluice: sluice.url }),
+      );
+      await t.test('abort closes the upstream stream within 50 ms', () =>
+        aborted({ engine, recorder, sluice: sluice.url }),
+      );
+      await t.test("the engine's errors pass unchanged", () =>
+        errors({ engine, recorder, sluice: sluice.url }),
+      );
+      await t.test('the backend was recognised', async () => {
+        const response = await fetch(`${sluice.url}/v1/models`);
+        assert.equal(response.status, 200);
+        const backend = response.headers.get('x-sluice-backend') ?? '';
+        assert.ok(backend.startsWith(engine.kind), `${backend} is not ${engine.kind}`);
+      });
+      await t.test('the Python client of OpenAI', (inner) => {
+        const python = process.env['SLUICE_IT_PYTHON'];
+        if (python === undefined) {
+          inner.skip('SLUICE_IT_PYTHON does not name a Python with the openai package');
+          return;
+        }
+        const run = spawnSync(
+          python,
+          ['test/integration/openai_client.py', `${sluice.url}/v1`, engine.model],
+          {
+            encoding: 'utf8',
+          },
+        );
+        assert.equal(run.status, 0, run.stderr);
+      });
+    } finally {
+      await stop(sluice.child);
+      await recorder.close();
+      await engine.close();
+    }
+  });
+}
+
+interface Setting {
+  readonly engine: RealEngine;
+  readonly recorder: Recorder;
+  readonly sluice: string;
+}
+
+async function chat(client: OpenAI, engine: RealEngine): Promise<void> {
+  const request = {
+    model: engine.model,
+    messages: [{ role: 'user' as const, content: 'The sea is' }],
+    max_tokens: 12,
+    temperature: 0,
+  };
+  const whole = await client.chat.completions.create(request);
+  let streamed = '';
+  const stream = await client.chat.completions.create({ ...request, stream: true });
+  for await (const part of stream) streamed += part.choices[0]?.delta.content ?? '';
+  assert.equal(streamed, whole.choices[0]?.message.content ?? '');
+}
+
+async function completions(client: OpenAI, engine: RealEngine): Promise<void> {
+  const request = { model: engine.model, prompt: 'The sea is', max_tokens: 12, temperature: 0 };
+  const whole = await client.completions.create(request);
+  let streamed = '';
+  const stream = await client.completions.create({ ...request, stream: true });
+  for await (const part of stream) streamed += part.choices[0]?.text ?? '';
+  assert.equal(streamed, whole.choices[0]?.text);
+}
+
+/** A body with every oddity that re-serialising would lose. */
+function oddBody(engine: RealEngine): string {
+  const messages = JSON.stringify(ragMessages()).replace('kilometres', 'k\\u0069lometres');
+  return `{ "temperature": 0.0,\n "model":"${engine.model}" ,"max_tokens":4, "seed" : 12, "unknown_field":{"n":1.0,"e":1e-7},\t"messages":${messages}}`;
+}
+
+async function post(
+  url: string,
+  body: string,
+  headers: Record<string, string> = {},
+): Promise<Response> {
+  return fetch(`${url}/v1/chat/completions`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json', ...headers },
+    body,
+  });
+}
+
+async function sameAsDirect({ engine, recorder, sluice }: Setting): Promise<void> {
+  const body = oddBody(engine);
+  await (await post(recorder.url, body)).arrayBuffer();
+  const direct = recorder.requests.at(-1);
+  const response = await post(sluice, body, { 'x-sluice-compress': 'off' });
+  assert.equal(response.status, 200);
+  await response.arrayBuffer();
+  const through = recorder.requests.at(-1);
+  assert.ok(direct !== undefined && through !== undefined && direct !== through);
+  assert.equal(sha256(through.body), sha256(direct.body));
+  assert.equal(through.url, direct.url);
+  assert.deepEqual(through.headers, direct.headers);
+}
+
+async function compressed({ engine, recorder, sluice }: Setting): Promise<void> {
+  const body = oddBody(engine);
+  const direct = (await (await post(recorder.url, body)).json()) as {
+    usage: { prompt_tokens: number };
+  };
+  const response = await post(sluice, body);
+  const through = (await response.json()) as { usage: { prompt_tokens: number } };
+  assert.equal(response.headers.get('x-sluice-decision'), 'compressed');
+  assert.ok(
+    through.usage.prompt_tokens < direct.usage.prompt_tokens * 0.7,
+    JSON.stringify([through.usage, direct.usage]),
+  );
+  const forwarded = recorder.requests.at(-1)?.body.toString() ?? '';
+  assert.ok(forwarded.includes(question));
+  assert.ok(forwarded.startsWith(`{ "temperature": 0.0,\n "model":"${engine.model}" ,`));
+  const id = response.headers.get('x-sluice-request-id') ?? '';
+  const report = (await (await fetch(`${sluice}/v1/requests/${id}`)).json()) as {
+    usage: { prompt_tokens: number } | null;
+  };
+  assert.equal(report.usage?.prompt_tokens, through.usage.prompt_tokens);
+}
+
+async function aborted({ engine, recorder, sluice }: Setting): Promise<void> {
+  const controller = new AbortController();
+  const body = JSON.stringify({
+    model: engine.model,
+    messages: [{ role: 'user', content: 'Count up for a long time.' }],
+    max_tokens: 1500,
+    stream: true,
+    ignore_eos: true,
+  });
+  const response = await fetch(`${sluice}/v1/chat/completions`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body,
+    signal: controller.signal,
+  });
+  await response.body?.getReader().read();
+  const recorded = recorder.requests.at(-1);
+  const left = performance.now();
+  controller.abort();
+  const closed = await recorded?.closedAt;
+  assert.ok(
+    closed !== undefined && closed - left <= 50,
+    `closed after ${(closed ?? NaN) - left} ms`,
+  );
+}
+
+async function errors({ engine, recorder, sluice }: Setting): Promise<void> {
+  const bodies = [
+    JSON.stringify({ model: engine.model, messages: 'not a list' }),
+    JSON.stringify({
+      model: engine.model,
+      messages: [{ role: 'user', content: 'word '.repeat(9000) }],
+      max_tokens: 4,
+    }),
+  ];
+  for (const body of bodies) {
+    const direct = await post(recorder.url, body);
+    const through = await post(sluice, body);
+    assert.ok(direct.status >= 400, `status ${direct.status}`);
+    assert.equal(through.status, direct.status);
+    assert.equal(await through.text(), await direct.text());
+  }
+}
