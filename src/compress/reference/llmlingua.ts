@@ -40,7 +40,15 @@ export interface ReferenceRun {
   /** Text after the sentence stage, per used context. */
   readonly contexts: readonly string[];
   /** Null when the token stage is off. */
-  readonly tokens: ItpcResult | null;
+  readonly tokens: TokenStage | null;
+}
+
+export interface TokenStage extends ItpcResult {
+  /** Prefix and contexts as they were tokenised together. */
+  readonly joined: string;
+  /** Tokens and UTF-16 length of the prefix in it; `keptPositions` count from there. */
+  readonly start: number;
+  readonly startOffset: number;
 }
 
 /** Tokens of the sequence that the reference's tokenizers hard-code as the newline that `keep_split` protects. */
@@ -134,7 +142,7 @@ async function tokenStage(
     readonly dynamic: readonly number[];
     readonly target: number;
   },
-): Promise<ItpcResult> {
+): Promise<TokenStage> {
   const { prompt, contexts, dynamic, target } = at;
   const { options } = prompt;
   const iterativeSize = options.iterative_size ?? 200;
@@ -145,7 +153,7 @@ async function tokenStage(
   const tau = target / (lengths.reduce((sum, length) => sum + length, 0) + 1);
   const pieces = lengths.map((tokens, i) => ({ tokens, rate: clampedRate(tau, dynamic[i] ?? 0) }));
   const joined = (prefix === null ? contexts : [prefix, ...contexts]).join('\n\n');
-  return referenceItpc({
+  const result = await referenceItpc({
     ids: model.encode(joined),
     start,
     windows: referenceWindows(pieces, iterativeSize),
@@ -155,6 +163,8 @@ async function tokenStage(
     splitId: options.keep_split === true ? splitTokenId : null,
     losses: (ids) => model.losses(ids),
   });
+  const startOffset = prefix === null ? 0 : prefix.length + 2;
+  return { ...result, joined, start, startOffset };
 }
 
 /** The question (and instruction) as condition, cut in its middle when two windows would no longer fit beside it. */
