@@ -42,6 +42,16 @@ for (const [name, [promptTokens, completionTokens, cachedTokens]] of recorded)
       );
   });
 
+test('a report that is cut off does not hide the whole one before it', () => {
+  const whole = 'data: {"usage":{"prompt_tokens":9,"completion_tokens":2}}\n\n';
+  assert.deepEqual(both(`${whole}data: {"usage":{"prompt_tokens":9,"compl`), {
+    promptTokens: 9,
+    completionTokens: 2,
+    cachedTokens: null,
+  });
+  assert.equal(both('{"done":true,"eval_count":12'), null);
+});
+
 test('nothing reported is null, and what is missing is null', () => {
   assert.equal(both(''), null);
   assert.equal(both(fixture('vllm-error.json')), null);
