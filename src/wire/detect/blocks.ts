@@ -40,6 +40,8 @@ interface OpenTag {
 }
 
 const fenceLine = /^(`{3,}|~{3,})\s*([\w+#.-]{0,30})([^`]*)$/;
+/** Units after the language of an opening fence; more is text that happens to follow backticks. */
+const longestInfo = 60;
 const tagPattern = /<(\/?)([A-Za-z_\u0080-\uffff][\w\u0080-\uffff.-]{0,40})((?:\s[^<>]{0,300})?)>/g;
 
 /** Class of a tag name, or null when the tag says nothing about documents. */
@@ -72,6 +74,7 @@ export function blocksOf(lines: Lines): Blocks {
         fence = null;
         continue;
       }
+      if ((mark[3] ?? '').length > longestInfo) continue;
       fence ??= { mark: mark[1] ?? '', language: (mark[2] ?? '').toLowerCase(), line, openings: 0 };
       continue;
     }

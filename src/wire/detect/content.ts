@@ -2,7 +2,7 @@
 import type { ContentKind } from '../../core/span.ts';
 import { codeShare } from './code.ts';
 import { jsonEnd } from './json.ts';
-import { linesOf, trimRange } from './lines.ts';
+import { isSpace, linesOf, startOf, trimRange } from './lines.ts';
 import type { Lines } from './lines.ts';
 
 /** Only this much of a text is read to name its kind; the JSON scan reads all of it. */
@@ -51,7 +51,7 @@ export function contentKindOf(text: string): ContentKind {
   const heads = lines.heads.filter((head) => head !== '');
   if (isDiff(heads)) return 'diff';
   if (share(heads, searchLine) > 0.6 && heads.length >= 2 && !looksTimed(heads)) return 'search';
-  if (share(heads, logLine) > 0.5 && heads.length >= 2) return 'log';
+  if (isLog(lines)) return 'log';
   if (isTable(heads)) return 'table';
   if (share(heads, linkLine) > 0.15 && heads.filter((head) => linkLine.test(head)).length >= 3) {
     return 'search';
@@ -73,6 +73,20 @@ function share(heads: readonly string[], pattern: RegExp): number {
   let fits = 0;
   for (const head of heads) if (pattern.test(head)) fits += 1;
   return fits / heads.length;
+}
+
+/** Most lines that are not indented (stack traces are) are log lines, and at least a quarter of all. */
+function isLog(lines: Lines): boolean {
+  let fits = 0;
+  let flush = 0;
+  let all = 0;
+  lines.heads.forEach((head, line) => {
+    if (head === '') return;
+    all += 1;
+    if (!isSpace(lines.text.charCodeAt(startOf(lines, line)))) flush += 1;
+    if (logLine.test(head)) fits += 1;
+  });
+  return all >= 2 && fits >= 2 && fits > Math.max(flush, 1) * 0.5 && fits >= all * 0.25;
 }
 
 /** `12:30:45` also looks like `file:line:`. */

@@ -45,6 +45,8 @@ export function labelOf(lines: Lines, line: number): Label | null {
     const match = pattern.exec(head);
     if (match === null) continue;
     const name = (match[1] ?? '').toLowerCase();
+    // `# q: ...` is a comment, `## Question` a heading
+    if (name.length < 3 && head.startsWith('#') && name.charCodeAt(0) < 128) return null;
     const digits = match[2];
     return {
       line,

@@ -14,7 +14,8 @@ import {
   lastParagraph,
   requestTail,
 } from './requests.ts';
-import { materialRuns } from './runs.ts';
+import { materialRuns, valueRuns } from './runs.ts';
+import type { Run } from './runs.ts';
 import { instructionHeading, materialHeading } from './tables.ts';
 
 /** UTF-16 units that make a text long beside a short request. */
@@ -38,8 +39,9 @@ export function looseParts(
     for (const range of freeRanges(lines.text, whole, used)) {
       if (range.end - range.start < shortestMaterial) continue;
       // lists, tables and headings inside program text are program text
-      if (contentKindOf(lines.text.slice(range.start, range.end)) === 'code') continue;
-      found.push(...rule(lines, range));
+      const code = contentKindOf(lines.text.slice(range.start, range.end)) === 'code';
+      if (!code) found.push(...rule(lines, range));
+      else if (rule === runParts) found.push(...runsAsParts(lines, valueRuns(lines, range)));
     }
   }
   const open = [...taken, ...found].some((part) => part.policy !== 'pinned');
@@ -89,7 +91,11 @@ function hasBlank(lines: Lines, start: number, end: number): boolean {
 }
 
 function runParts(lines: Lines, range: Range): DetectedPart[] {
-  return materialRuns(lines, range).flatMap((run) => {
+  return runsAsParts(lines, materialRuns(lines, range));
+}
+
+function runsAsParts(lines: Lines, runs: readonly Run[]): DetectedPart[] {
+  return runs.flatMap((run) => {
     const part = documentPart(lines.text, run, run.detail);
     return part === null ? [] : [part];
   });
@@ -157,7 +163,8 @@ function longParts(lines: Lines, range: Range): DetectedPart[] {
   const lone = lastParagraph(lines, range).start <= range.start;
   if (lone || (end >= range.end && !leads)) return [];
   const start = leads ? first.end : range.start;
-  const tail = end < range.end ? end : requestTail(lines, range, false);
+  const code = contentKindOf(lines.text.slice(start, end)) === 'code';
+  const tail = end < range.end || code ? end : requestTail(lines, range, false);
   const body = trimRange(lines.text, start, tail);
   const length = body.end - body.start;
   if (length < longText || length < 3 * (range.end - range.start - length)) return [];

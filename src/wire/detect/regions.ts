@@ -4,7 +4,7 @@ import type { Label } from './labels.ts';
 import { headAt, lineAt, startOf, trimRange } from './lines.ts';
 import type { Lines, Range } from './lines.ts';
 import { directiveShare, requestTail } from './requests.ts';
-import { announcements } from './tables.ts';
+import { announcements, labelRoles } from './tables.ts';
 
 export interface Region extends Range {
   readonly detail: string;
@@ -31,6 +31,9 @@ const longestInstruction = 1500;
 /** Shorter announced (not labelled) text is left alone. */
 const shortestAnnounced = 300;
 
+/** Units from the end in which a question label in mid-line is looked for. */
+const inlineReach = 700;
+
 const delimiterLine = /^(?:([-=*~#_+])\1{2,}|"""|'''|<<<+|>>>+)$/;
 
 /** `labels` are those of free lines, ascending; `free` tells whether a line may be read; linear. */
@@ -39,50 +42,55 @@ export function announcedRegions(
   labels: readonly Label[],
   free: (line: number) => boolean,
 ): Regions {
-  const boundary = boundaryLine(lines, labels);
+  const closing = closingLines(lines, labels);
   const documents: Region[] = [];
   let from = 0;
   for (const opener of openersOf(lines, labels, free)) {
     if (opener.line < from) continue;
-    const limit = boundary !== null && boundary > opener.line ? boundary : lines.count;
+    const limit = closing.find((line) => line > opener.line) ?? lines.count;
     const region = regionFrom(lines, opener, limit);
     if (region === null) continue;
     documents.push(region);
     from = lineAt(lines, region.end - 1) + 1;
   }
-  return { documents, question: questionStart(lines, labels, boundary) };
+  return { documents, question: questionStart(lines, labels) };
 }
 
-function questionStart(
-  lines: Lines,
-  labels: readonly Label[],
-  boundary: number | null,
-): number | null {
+/** The last labelled question, near the end or before the first document. */
+function questionStart(lines: Lines, labels: readonly Label[]): number | null {
   const asked = labels.filter((label) => roleOf(label) === 'question');
   const last = asked.at(-1);
   if (last === undefined) return null;
-  if (boundary !== null && last.line >= boundary) return startOf(lines, last.line);
-  return lines.text.length - startOf(lines, last.line) <= longestQuestion
-    ? startOf(lines, last.line)
-    : null;
+  const start = startOf(lines, last.line);
+  if (lines.text.length - start <= longestQuestion) return start;
+  const first = labels.find((label) => roleOf(label) === 'context');
+  return first !== undefined && last.line < first.line ? start : null;
 }
 
 /**
- * First line of the closing question or instruction. It is the last question label near the end, moved up over
- * instruction labels, or a final bare answer label.
+ * Lines where documents end, ascending: the last question label near the end and a final bare answer label, each
+ * moved up over instruction labels; instruction labels near the end of the text.
  */
-function boundaryLine(lines: Lines, labels: readonly Label[]): number | null {
+function closingLines(lines: Lines, labels: readonly Label[]): number[] {
   const near = labels.filter(
     (label) => lines.text.length - startOf(lines, label.line) <= longestQuestion,
   );
-  let line = near.filter((label) => roleOf(label) === 'question').at(-1)?.line ?? null;
-  line ??= bareAnswer(lines, near);
-  for (let at = near.length - 1; at >= 0; at -= 1) {
-    const label = near[at];
-    if (label === undefined || roleOf(label) !== 'instruction') continue;
-    const next = line === null ? lines.text.length : startOf(lines, line);
-    if (line !== null && label.line >= line) continue;
-    if (next - startOf(lines, label.line) > longestInstruction) break;
+  const question = near.filter((label) => roleOf(label) === 'question').at(-1)?.line ?? null;
+  const ends = [question, bareAnswer(lines, near), lines.count]
+    .filter((line) => line !== null)
+    .map((line) => aboveInstructions(lines, near, line));
+  return [...new Set(ends)].sort((a, b) => a - b);
+}
+
+function aboveInstructions(lines: Lines, labels: readonly Label[], end: number): number {
+  let line = end;
+  for (let at = labels.length - 1; at >= 0; at -= 1) {
+    const label = labels[at];
+    if (label === undefined || label.line >= line) continue;
+    const role = roleOf(label);
+    if (role === 'context') break;
+    if (role !== 'instruction') continue;
+    if (startOf(lines, line) - startOf(lines, label.line) > longestInstruction) break;
     line = label.line;
   }
   return line;
@@ -153,13 +161,41 @@ function regionFrom(lines: Lines, opener: Opener, limit: number): Region | null 
   if (delimited !== null) return { ...delimited, detail: `${opener.detail}, delimiter lines` };
   const range = trimRange(lines.text, opener.start, limitOffset);
   const strict = limit < lines.count;
-  const tail = requestTail(lines, range, strict);
-  const body = trimRange(lines.text, range.start, tail);
+  const tail = Math.min(requestTail(lines, range, strict), inlineQuestion(lines.text, range));
+  const body = withoutRules(lines, trimRange(lines.text, range.start, tail));
   if (body.end <= body.start) return null;
   if (!opener.announced) return { ...body, detail: opener.detail };
   if (body.end - body.start < shortestAnnounced) return null;
   if (directiveShare(lines.text.slice(body.start, body.end)) > 4) return null;
   return { ...body, detail: opener.detail };
+}
+
+const inlineLabel = /(\p{L}[\p{L}\p{M}']*(?: \p{L}[\p{L}\p{M}']*)?)\s?[:：]/gu;
+
+/** Offset of a last `Question:` in the middle of a line close to the end of the range, else its end. */
+function inlineQuestion(text: string, range: Range): number {
+  const from = Math.max(range.start, range.end - inlineReach);
+  let at = range.end;
+  for (const match of text.slice(from, range.end).matchAll(inlineLabel)) {
+    const words = (match[1] ?? '').toLowerCase();
+    const word = words.slice(words.lastIndexOf(' ') + 1);
+    const asks = [words, word].some(
+      (name) => name !== 'key' && labelRoles.get(name) === 'question',
+    );
+    if (asks) at = from + match.index;
+  }
+  return at;
+}
+
+/** Delimiter lines at the end belong to the template. */
+function withoutRules(lines: Lines, range: Range): Range {
+  let { end } = range;
+  while (end > range.start) {
+    const line = lineAt(lines, end - 1);
+    if (!delimiterLine.test(headAt(lines, line))) break;
+    end = trimRange(lines.text, range.start, Math.max(range.start, startOf(lines, line))).end;
+  }
+  return { start: range.start, end };
 }
 
 /** The announced text begins with a delimiter line: it ends at the last equal line. */

@@ -56,7 +56,7 @@ const runClasses: readonly RunClass[] = [
 export function materialRuns(lines: Lines, range: Range): Run[] {
   const first = lineAt(lines, range.start);
   const last = lineAt(lines, Math.max(range.start, range.end - 1));
-  const found: Run[] = [...jsonRuns(lines, range, last), ...diffRuns(lines, first, last)];
+  const found: Run[] = valueRuns(lines, range);
   for (const kind of runClasses) found.push(...classRuns(lines, kind, first, last));
   found.push(...columnRuns(lines, first, last));
   const kept: Run[] = [];
@@ -70,6 +70,14 @@ export function materialRuns(lines: Lines, range: Range): Run[] {
     kept.push({ ...piece, detail: run.detail });
   }
   return withoutOverlap(kept);
+}
+
+/** Only JSON values and diffs: what cannot be mistaken inside program text. */
+export function valueRuns(lines: Lines, range: Range): Run[] {
+  const first = lineAt(lines, range.start);
+  const last = lineAt(lines, Math.max(range.start, range.end - 1));
+  const found = [...jsonRuns(lines, range, last), ...diffRuns(lines, first, last)];
+  return withoutOverlap(found.filter((run) => run.end - run.start >= shortestRun));
 }
 
 /** Greedy by start; the number of runs is far below that of lines. */

@@ -4,12 +4,14 @@ import { blocksOf } from './blocks.ts';
 import type { Fence } from './blocks.ts';
 import { demonstrationParts } from './demonstrations.ts';
 import { fillDocument, isMaterialFence } from './fill.ts';
-import { labelsOf } from './labels.ts';
+import { labelsOf, roleOf } from './labels.ts';
 import type { Label } from './labels.ts';
 import { freeRanges, lineAt, linesOf, startOf } from './lines.ts';
 import type { Lines, Range } from './lines.ts';
 import { looseParts } from './loose.ts';
 import { byStart, codePart, documentPart } from './parts.ts';
+import { isScratchpad, observationParts } from './react.ts';
+import { quotedTexts } from './quoted.ts';
 import { announcedRegions } from './regions.ts';
 import { tagParts } from './tags.ts';
 
@@ -33,9 +35,12 @@ export function sectionsOf(text: string, options: SectionOptions): Sections {
   for (const fence of blocks.fences) {
     if (!inside(fence, blocks.tags)) parts.push(...fenceParts(text, fence));
   }
+  const quotes = quotedTexts(text, blocks.fences).filter((quoted) => isFree(quoted, parts));
+  for (const { inner, detail } of quotes) parts.push(...fill(inner, detail));
   parts.sort(byStart);
   const taken = takenLines(lines, [
     ...parts,
+    ...quotes.map((quoted) => quoted.inner),
     ...blocks.fences,
     ...blocks.tags.filter((tag) => tag.tag !== 'metadata'),
   ]);
@@ -43,7 +48,11 @@ export function sectionsOf(text: string, options: SectionOptions): Sections {
   const labels = labelsOf(lines, 0, lines.count).filter((label) => free(label.line));
   const examples = demonstrationParts(lines, labels, free);
   parts.push(...examples);
-  const rest = afterExamples(lines, labels, examples);
+  let rest = afterExamples(lines, labels, examples);
+  if (isScratchpad(rest)) {
+    parts.push(...observationParts(lines, rest));
+    rest = rest.filter((label) => roleOf(label) !== 'context');
+  }
   const regions = announcedRegions(
     lines,
     rest,
@@ -51,8 +60,12 @@ export function sectionsOf(text: string, options: SectionOptions): Sections {
   );
   addRegions({ text, parts, fill }, regions.documents);
   parts.push(...looseParts(lines, parts, options));
-  return { parts, question: regions.question };
+  const real = examples.at(-1)?.end ?? null;
+  return { parts, question: regions.question ?? real };
 }
+
+/** Units; shorter text between tagged or quoted documents of a region joins them and stays. */
+const shortestRemainder = 200;
 
 interface RegionTarget {
   readonly text: string;
@@ -67,8 +80,22 @@ function addRegions(
   const { text, parts, fill } = target;
   for (const region of regions) {
     const taken = [...parts].sort(byStart);
-    for (const range of freeRanges(text, region, taken)) parts.push(...fill(range, region.detail));
+    const pieces = freeRanges(text, region, taken);
+    const broken = pieces.length > 1 || taken.some((part) => overlaps(part, region));
+    for (const range of pieces) {
+      if (broken && range.end - range.start < shortestRemainder) continue;
+      parts.push(...fill(range, region.detail));
+    }
   }
+}
+
+/** Touches none of the parts. */
+function isFree(range: Range, parts: readonly Range[]): boolean {
+  return !parts.some((part) => overlaps(part, range));
+}
+
+function overlaps(a: Range, b: Range): boolean {
+  return a.start < b.end && b.start < a.end;
 }
 
 function inside(range: Range, outer: readonly Range[]): boolean {

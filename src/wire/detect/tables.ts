@@ -50,13 +50,13 @@ const labelWords: Record<Exclude<LabelRole, 'item'>, string> = {
     контекст|документ|документы|текст|справочная информация|источники|статья|отрывок|фрагменты|
     kontext|dokument|dokumente|text|hintergrund|quellen|contexte|texte|documents|extrait|extraits|passage|contexto|documento|documentos|texto|fragmentos|contesto|testo|
     السياق|النص|المستند|الوثائق|نص`,
-  question: `question|the question|user question|user query|query|user's question|my question|original question|user input|current question|final question|new question|question to answer|search query|
+  question: `question|q|the question|follow up input|follow up question|follow-up question|follow up|user question|user query|query|user's question|my question|original question|user input|current question|final question|new question|question to answer|search query|
     claim|hypothesis|statement|key|
     问题|用户问题|提问|问|我的问题|用户提问|查询|当前问题|質問|ユーザーの質問|問い|問題|질문|사용자 질문|вопрос|запрос|вопрос пользователя|
     frage|question de l'utilisateur|pregunta|consulta|domanda|pergunta|السؤال|سؤال`,
   answer: `answer|the answer|helpful answer|final answer|your answer|short answer|response|assistant|summary|output|result|a|answer in english|standalone question|detailed answer|corresponding value|
     回答|答案|答|你的回答|总结|摘要|回答内容|答え|要約|답변|답|대답|ответ|краткое содержание|antwort|zusammenfassung|réponse|resumen|respuesta|risposta|resposta|الإجابة|الجواب|إجابة`,
-  instruction: `instruction|instructions|task|your task|tasks|rules|requirements|guidelines|output format|format|response format|constraints|note|important|goal|objective|steps|format instructions|role|
+  instruction: `chat history|conversation history|history|previous conversation|current conversation|历史对话|对话历史|instruction|instructions|task|your task|tasks|rules|requirements|guidelines|output format|format|response format|constraints|note|important|goal|objective|steps|format instructions|role|
     要求|指令|任务|说明|规则|注意|输出格式|回答要求|指示|タスク|要件|出力形式|지시|지침|요구사항|инструкция|инструкции|задание|задача|правила|anweisung|aufgabe|anweisungen|consigne|consignes|instrucciones|tarea|istruzioni|instruções|التعليمات|المهمة`,
 };
 
@@ -123,11 +123,12 @@ export const announcements: readonly { readonly name: string; readonly pattern: 
   {
     name: 'context template',
     pattern:
-      /\b(?:use|using|given|based (?:only |solely )?on|consider|read|with)\b.{0,60}\b(?:following|below|provided|retrieved)\b.{0,60}\b(?:context|documents?|passages?|information|sources?|excerpts?|texts?|articles?|search results|snippets?|data|transcripts?|logs?|paragraphs?|facts|summaries|evidence|sections?|extracted parts|materials?|stor(?:y|ies)|report|conversation|json)\b/i,
+      /\b(?:use|using|given|based (?:only |solely )?on|consider|read)\b.{0,60}\b(?:following|below|provided|retrieved)\b.{0,60}\b(?:context|documents?|passages?|information|sources?|excerpts?|texts?|articles?|search results|snippets?|data|transcripts?|logs?|paragraphs?|facts|summaries|evidence|sections?|extracted parts|materials?|stor(?:y|ies)|report|conversation|json)\b/i,
   },
   {
     name: 'context template',
-    pattern: /\bcontext (?:information|from multiple sources) (?:is|are) below/i,
+    pattern:
+      /\bcontext\b.{0,60}\b(?:is|are) (?:given |provided |listed )?below|\b(?:context|sources?|documents?) below[.:]?$/i,
   },
   {
     name: 'announced text',
