@@ -154,15 +154,18 @@ export function fitToBudget(input: FitInput): FitResult {
   return fit ?? { ...at(0), belowSurvivors: true };
 }
 
-/** Largest found cut that fits while the next one does not; null when not even an empty choice fits. */
-function searchCut(
-  at: (kept: number) => FitResult,
-  range: { guess: number; most: number; budget: number },
-): FitResult | null {
+/**
+ * A cut that fits the budget while the next one does not, found by widening steps around `guess` and bisection; null
+ * when not even `at(0)` fits. Tokens need not grow with the cut at every step.
+ */
+export function searchCut<T extends { readonly tokens: number }>(
+  at: (kept: number) => T,
+  range: { readonly guess: number; readonly most: number; readonly budget: number },
+): T | null {
   const { most, budget } = range;
   let low = -1;
   let high = most + 1;
-  let best: FitResult | null = null;
+  let best: T | null = null;
   let probe = range.guess;
   let step = 1;
   while (high - low > 1) {

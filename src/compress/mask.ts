@@ -35,10 +35,17 @@ export interface MaskParts {
   readonly scores?: ArrayLike<number> | null;
 }
 
-/** A mask out of groups and a choice; `why` of dropped groups is always `dropped`. The arrays are copied. */
+/**
+ * A mask out of groups and a choice. The arrays are copied. `why` of dropped groups is `dropped`, or `structure` where
+ * it was given so: white space or a comma that the syntax does without.
+ */
 export function maskFromKeep({ groups, keep, why, scores }: MaskParts): KeepMask {
   const score = whyCode('score');
-  const reasons = keep.map((kept, i) => (kept === 0 ? 0 : (why?.[i] ?? 0) || score));
+  const structure = whyCode('structure');
+  const reasons = keep.map((kept, i) => {
+    const given = why?.[i] ?? 0;
+    return kept === 0 ? (given === structure ? given : 0) : given || score;
+  });
   return {
     starts: Uint32Array.from(groups.starts),
     ends: Uint32Array.from(groups.ends),
@@ -56,25 +63,33 @@ export function maskFromKeep({ groups, keep, why, scores }: MaskParts): KeepMask
  *   (blank line > newline > blank). None where a kept neighbour brings white space along.
  * - Without white space in the gap nothing is put there, unless two words would fuse: then one character of the
  *   dropped stretch (its first punctuation mark, or first character of a script without spaces) stays.
+ * - Nothing stands across a gap that holds a group dropped as `structure`: there the syntax needs no separator.
  * - White space before the first and after the last group stays, so that the text around never fuses with it.
  */
 export function renderMask(text: string, mask: KeepMask): string {
-  const { starts, ends, keep } = mask;
+  const { starts, ends, keep, why } = mask;
+  const structure = whyCode('structure');
   const count = starts.length;
   if (count === 0) return text;
   let out = text.slice(0, starts[0]);
   let runStart = -1;
   let previousEnd = -1;
+  let bare = false;
   for (let i = 0; i < count; i++) {
-    if (keep[i] === 0) continue;
+    if (keep[i] === 0) {
+      bare ||= why[i] === structure;
+      continue;
+    }
     const start = starts[i] ?? 0;
     if (previousEnd < 0) {
       runStart = start;
     } else if (keep[i - 1] === 0) {
-      out += text.slice(runStart, previousEnd) + gapSeparator(text, previousEnd, start);
+      out += text.slice(runStart, previousEnd);
+      if (!bare) out += gapSeparator(text, previousEnd, start);
       runStart = start;
     }
     previousEnd = ends[i] ?? 0;
+    bare = false;
   }
   const tail = text.slice(ends[count - 1]);
   if (previousEnd < 0) return tail === '' ? out : tail;
@@ -95,13 +110,18 @@ const notWord = /[^\p{L}\p{M}\p{N}_]/u;
 function gapSeparator(text: string, from: number, to: number): string {
   const before = characterBefore(text, from);
   const after = String.fromCodePoint(text.codePointAt(to) ?? 32);
-  if (anySpace.test(before) || anySpace.test(after)) return '';
   const gap = text.slice(from, to);
+  if (newline.test(before) || newline.test(after)) return '';
+  if (anySpace.test(before) || anySpace.test(after)) return newline.exec(gap)?.[0] ?? '';
   if (closing.test(after) && leansBack(before, gap)) return '';
   const white = strongestSpace(gap);
   if (white !== '') return white;
   const wouldFuse = isSpacedWord(before) && isSpacedWord(after);
-  return wouldFuse ? ((notWord.exec(gap) ?? unspaced.exec(gap))?.[0] ?? '') : '';
+  return wouldFuse ? firstMark(gap) : '';
+}
+
+function firstMark(gap: string): string {
+  return (notWord.exec(gap) ?? unspaced.exec(gap))?.[0] ?? '';
 }
 
 function strongestSpace(gap: string): string {

@@ -72,6 +72,9 @@ export interface MethodOptions {
   readonly chunk_end_tokens?: readonly string[];
   // selective-context
   readonly reduce_level?: 'phrase' | 'sent' | 'token';
+  // extractive
+  /** Fill what whole sentences leave of the budget with the beginning of the next one. */
+  readonly fill_partial?: boolean;
   // baselines
   readonly seed?: number;
 }

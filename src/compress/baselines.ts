@@ -1,0 +1,100 @@
+/** Baselines for evaluation: what any method must beat at the same number of tokens. */
+import type { BaselineName } from '../core/method.ts';
+import { wordGroups } from '../tokenize/groups.ts';
+import { bm25, indexTerms, queryTerms, terms } from './bm25.ts';
+import { declaredOnly, survivorGroups } from './guards.ts';
+import { runJob } from './job.ts';
+import type { JobDecision, OpenJob, SegmentDecision } from './job.ts';
+import type { GroupRanges } from './mask.ts';
+import { whyCode } from './mask.ts';
+import { selectUnits } from './select.ts';
+import type { UnitSegment } from './select.ts';
+import type { Compressor, CompressorDeps } from './types.ts';
+import { splitUnits } from './units.ts';
+
+export function createBaseline(method: BaselineName, deps: CompressorDeps): Compressor {
+  return {
+    method,
+    id: `${method}@1:${deps.tokenizer.id}`,
+    compress: (job) => runJob(job, deps, (input) => decideBaseline(method, input)),
+  };
+}
+
+/** Words for `head`, `tail`, `middle` and `random-word`, whole documents for `bm25-document`, else sentences. */
+function decideBaseline(method: BaselineName, input: OpenJob): JobDecision {
+  const { open, deps, job } = input;
+  if (method === 'identity')
+    return {
+      segments: new Map(
+        open.map(({ index }) => [index, { mask: null, method, skipped: 'not-worth-it' }]),
+      ),
+    };
+  const units = open.map(({ segment }) => unitsOf(method, segment.text));
+  const scores = baselineScores(method, input, units);
+  const segments = open.map(({ segment }, i): UnitSegment => {
+    const own = units[i] ?? { starts: new Uint32Array(0), ends: new Uint32Array(0) };
+    const declared = survivorGroups(segment.text, own, declaredOnly(job.survivors));
+    return {
+      text: segment.text,
+      units: own,
+      scores: scores[i] ?? [],
+      forced: declared.map((marked) => (marked === 1 ? whyCode('survivor') : 0)),
+    };
+  });
+  const { masks, belowSurvivors } = selectUnits({
+    segments,
+    budgetTokens: input.budgetTokens,
+    tokenizer: deps.tokenizer,
+    fillPartial: false,
+  });
+  const decided = open.map(({ index }, i): [number, SegmentDecision] => [
+    index,
+    { mask: masks[i] ?? null, method, guards: 'units' },
+  ]);
+  return { segments: new Map(decided), notes: belowSurvivors ? ['budget-below-survivors'] : [] };
+}
+
+function unitsOf(method: BaselineName, text: string): GroupRanges {
+  if (method === 'bm25-document')
+    return { starts: Uint32Array.of(0), ends: Uint32Array.of(text.length) };
+  if (method === 'bm25-sentence' || method === 'random-sentence') return splitUnits(text);
+  return wordGroups(text);
+}
+
+function baselineScores(
+  method: BaselineName,
+  { job, open }: OpenJob,
+  units: readonly GroupRanges[],
+): Float64Array[] {
+  const total = units.reduce((sum, { starts }) => sum + starts.length, 0);
+  if (method === 'bm25-sentence' || method === 'bm25-document') {
+    const texts = units.flatMap(({ starts, ends }, i) =>
+      Array.from(starts, (start, u) => terms(open[i]?.segment.text.slice(start, ends[u]) ?? '')),
+    );
+    return cut(bm25(indexTerms(texts), queryTerms(job.question)), units);
+  }
+  const random = randomNumbers(job.options.seed ?? 1);
+  const all = Float64Array.from({ length: total }, (_, i) => {
+    if (method === 'head') return -i;
+    if (method === 'tail') return i;
+    if (method === 'middle') return Math.abs(i - total / 2); // both ends stay, the middle goes
+    return random();
+  });
+  return cut(all, units);
+}
+
+function cut(values: Float64Array, units: readonly GroupRanges[]): Float64Array[] {
+  let offset = 0;
+  return units.map(({ starts }) => values.subarray(offset, (offset += starts.length)));
+}
+
+/** mulberry32: 32-bit state, uniform in [0, 1). */
+function randomNumbers(seed: number): () => number {
+  let state = seed >>> 0;
+  return () => {
+    state = (state + 0x6d2b79f5) >>> 0;
+    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
+    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4294967296;
+  };
+}

@@ -1,0 +1,114 @@
+/** Sentence and document selection: whole units stay or go, nothing is dropped inside a sentence. */
+import type { KeepMask } from '../core/mask.ts';
+import { declaredOnly, survivorGroups } from './guards.ts';
+import { runJob } from './job.ts';
+import type { JobDecision, OpenJob, OpenSegment, SegmentDecision } from './job.ts';
+import { whyCode } from './mask.ts';
+import { relevanceToQuestion, salience } from './relevance.ts';
+import type { PoolUnit } from './relevance.ts';
+import { selectUnits } from './select.ts';
+import type { UnitSegment } from './select.ts';
+import type { Compressor, CompressorDeps } from './types.ts';
+import { splitUnits } from './units.ts';
+import type { Units } from './units.ts';
+
+/** Content whose sentences or lines stand on their own. Others need their syntax kept: see structural/. */
+const ownKinds = new Set(['prose', 'search', 'log']);
+
+/** More unused budget than this share, and the next sentence is cut rather than left out. */
+const slackShare = 0.25;
+
+export function createExtractive(deps: CompressorDeps): Compressor {
+  return {
+    method: 'extractive',
+    id: `extractive@1:${deps.tokenizer.id}`,
+    compress: (job) => runJob(job, deps, decideExtractive),
+  };
+}
+
+/**
+ * All segments compete for one budget, except those with a rate of their own. With a question units are ranked by BM25
+ * with a document prior, without one by facts and position (relevance.ts).
+ */
+export function decideExtractive(input: OpenJob): JobDecision {
+  const segments = new Map<number, SegmentDecision>();
+  const notes: string[] = [];
+  const fit = input.open.filter(({ segment }) => ownKinds.has(segment.content));
+  const shared = fit.filter((segment) => !segment.ownRate);
+  const pools = [shared, ...fit.filter((segment) => segment.ownRate).map((own) => [own])];
+  for (const pool of pools) {
+    if (pool.length === 0) continue;
+    const { masks, belowSurvivors } = decidePool(input, pool);
+    if (belowSurvivors) notes.push('budget-below-survivors');
+    pool.forEach(({ index }, i) => {
+      const mask = masks[i] ?? null;
+      segments.set(index, { mask, method: 'extractive', guards: 'units' });
+    });
+  }
+  return { segments, notes };
+}
+
+function decidePool(
+  { job, deps }: OpenJob,
+  pool: readonly OpenSegment[],
+): { masks: readonly KeepMask[]; belowSurvivors: boolean } {
+  const split = pool.map(({ segment }) => splitUnits(segment.text));
+  const flat = split.flatMap((units, document) =>
+    poolUnits(units, pool[document]?.segment.text ?? '', document),
+  );
+  const asked = job.question.trim() !== '';
+  const scores = asked ? relevanceToQuestion(flat, job.question) : salience(flat);
+  demoteRepeats(flat, scores);
+  let offset = 0;
+  const segments = split.map((units, i): UnitSegment => {
+    const text = pool[i]?.segment.text ?? '';
+    const count = units.starts.length;
+    const own = scores.subarray(offset, offset + count);
+    offset += count;
+    const declared = survivorGroups(text, units, declaredOnly(job.survivors));
+    const forced = declared.map((marked) => (marked === 1 ? whyCode('survivor') : 0));
+    return { text, units, scores: own, forced, companions: headingsOf(units) };
+  });
+  const budgetTokens = pool.reduce((sum, segment) => sum + segment.budgetTokens, 0);
+  const choose = (fillPartial: boolean): ReturnType<typeof selectUnits> =>
+    selectUnits({ segments, budgetTokens, tokenizer: deps.tokenizer, fillPartial });
+  const wholeOnly = choose(job.options.fill_partial === true);
+  const slack = budgetTokens - wholeOnly.tokens;
+  return slack > slackShare * budgetTokens ? choose(true) : wholeOnly;
+}
+
+function poolUnits(units: Units, text: string, document: number): PoolUnit[] {
+  let paragraph = -1;
+  let position = 0;
+  return Array.from(units.starts, (start, i) => {
+    const own = units.paragraphs[i] ?? 0;
+    if (own !== paragraph) [paragraph, position] = [own, 0];
+    return {
+      text: text.slice(start, units.ends[i]),
+      document,
+      paragraph,
+      position: position++,
+      turn: units.kinds[i] === 'turn',
+    };
+  });
+}
+
+/** Text that was there before (overlapping chunks, boilerplate) ranks after everything else. */
+function demoteRepeats(units: readonly PoolUnit[], scores: Float64Array): void {
+  const seen = new Set<string>();
+  units.forEach(({ text }, i) => {
+    const key = text.replace(/\s+/gu, ' ').toLowerCase();
+    if (seen.has(key)) scores[i] = (scores[i] ?? 0) - 1e3;
+    seen.add(key);
+  });
+}
+
+/** The heading that each unit stands under, or -1. */
+function headingsOf(units: Units): Int32Array {
+  let heading = -1;
+  return Int32Array.from(units.starts, (_, i) => {
+    if (units.kinds[i] !== 'heading') return heading;
+    heading = i;
+    return -1;
+  });
+}

@@ -1,0 +1,254 @@
+/** Selection of whole units (sentences, lines, turns) from several segments under one budget. */
+import type { TextTokenizer } from '../tokenize/types.ts';
+import { wordGroups } from '../tokenize/groups.ts';
+import { groupCosts, rankGroups } from './budget.ts';
+import { maskFromKeep, renderMask, whyCode } from './mask.ts';
+import type { GroupRanges } from './mask.ts';
+import type { KeepMask } from '../core/mask.ts';
+
+/** One segment with its units. */
+export interface UnitSegment {
+  readonly text: string;
+  readonly units: GroupRanges;
+  /** Worth of each unit; comparable across the segments of a pool. */
+  readonly scores: ArrayLike<number>;
+  /** Code of `whyCode` for units that stay whatever they cost, 0 for the others. */
+  readonly forced: Uint8Array;
+  /**
+   * For each unit the unit (a heading, which may have one itself) that should come along if it fits, or -1. Units that
+   * others name here are never taken alone.
+   */
+  readonly companions?: Int32Array;
+}
+
+export interface PoolChoice {
+  readonly segments: readonly UnitSegment[];
+  readonly budgetTokens: number;
+  readonly tokenizer: TextTokenizer;
+  /** Fill what is left with the beginning of the next unit, cut between words. */
+  readonly fillPartial: boolean;
+}
+
+export interface PoolResult {
+  /** One per segment. */
+  readonly masks: readonly KeepMask[];
+  readonly tokens: number;
+  /** The forced units alone are above the budget. */
+  readonly belowSurvivors: boolean;
+}
+
+interface Unit {
+  readonly segment: number;
+  readonly unit: number;
+  readonly cost: number;
+}
+
+/** How many units are tried one by one against an exact count when filling up. */
+const fillTries = 48;
+
+/**
+ * Takes units in rank order while they fit, passing over those that do not; then counts the rendered text and drops or
+ * adds units until it is within the budget. What is left is smaller than every unit that could still be tried.
+ */
+export function selectUnits(choice: PoolChoice): PoolResult {
+  const pool = new Pool(choice);
+  const ranked = pool.ranking();
+  let left = choice.budgetTokens - pool.forcedCost;
+  for (const unit of ranked) {
+    const cost = unit.cost + pool.companionCost(unit);
+    if (cost <= left) {
+      left -= cost;
+      pool.take(unit, true);
+    } else if (unit.cost <= left) {
+      left -= unit.cost;
+      pool.take(unit, false);
+    }
+  }
+  pool.dropUntilFits(ranked);
+  pool.fill(ranked);
+  const slack = choice.budgetTokens - pool.tokens();
+  if (choice.fillPartial && slack > 0) pool.cutIn(ranked);
+  return {
+    masks: choice.segments.map((_, i) => pool.mask(i)),
+    tokens: pool.tokens(),
+    belowSurvivors: pool.tokens() > choice.budgetTokens,
+  };
+}
+
+/** The state of one selection: kept units per segment and the exact token count of each segment's rendering. */
+class Pool {
+  readonly forcedCost: number;
+  readonly #choice: PoolChoice;
+  readonly #keep: Uint8Array[];
+  readonly #costs: Float64Array[];
+  readonly #counts: (number | null)[];
+  /** The one unit that is kept in part: where it is cut. */
+  #cut: { segment: number; unit: number; at: number } | null = null;
+
+  constructor(choice: PoolChoice) {
+    this.#choice = choice;
+    this.#keep = choice.segments.map(({ forced }) => forced.map((code) => (code > 0 ? 1 : 0)));
+    this.#costs = choice.segments.map(({ text, units }) =>
+      groupCosts(choice.tokenizer.encode(text), units),
+    );
+    this.#counts = choice.segments.map(() => null);
+    this.forcedCost = this.#costs.reduce(
+      (sum, costs, i) =>
+        sum + costs.reduce((n, cost, u) => n + cost * (this.#keep[i]?.[u] ?? 0), 0),
+      0,
+    );
+  }
+
+  /** All units that may be taken, best first. */
+  ranking(): Unit[] {
+    const units: Unit[] = [];
+    const scores: number[] = [];
+    this.#choice.segments.forEach((segment, s) => {
+      const headings = new Set(segment.companions);
+      for (let u = 0; u < segment.units.starts.length; u++) {
+        if (segment.forced[u] !== 0 || headings.has(u)) continue;
+        units.push({ segment: s, unit: u, cost: this.#costs[s]?.[u] ?? 0 });
+        scores.push(segment.scores[u] ?? 0);
+      }
+    });
+    const order = rankGroups(scores, [], 'score');
+    return Array.from(order).flatMap((i) => units[i] ?? []);
+  }
+
+  /** The units that should come along and are not kept yet. */
+  #companions({ segment, unit }: Unit): number[] {
+    const all: number[] = [];
+    const of = this.#choice.segments[segment]?.companions;
+    for (let next = of?.[unit] ?? -1; next >= 0; next = of?.[next] ?? -1)
+      if (this.#keep[segment]?.[next] === 0) all.push(next);
+    return all;
+  }
+
+  companionCost(unit: Unit): number {
+    return this.#companions(unit).reduce(
+      (sum, other) => sum + (this.#costs[unit.segment]?.[other] ?? 0),
+      0,
+    );
+  }
+
+  take(unit: Unit, withCompanions: boolean): void {
+    if (withCompanions)
+      for (const other of this.#companions(unit)) this.#set(unit.segment, other, 1);
+    this.#set(unit.segment, unit.unit, 1);
+  }
+
+  #set(segment: number, unit: number, value: 0 | 1): void {
+    const keep = this.#keep[segment];
+    if (keep === undefined) return;
+    keep[unit] = value;
+    this.#counts[segment] = null;
+  }
+
+  #isKept({ segment, unit }: Unit): boolean {
+    return this.#keep[segment]?.[unit] === 1;
+  }
+
+  /** Takes a unit out, and the headings that nothing under them needs any more. */
+  #release({ segment, unit }: Unit): void {
+    this.#set(segment, unit, 0);
+    const { companions, forced } = this.#choice.segments[segment] ?? {};
+    for (let next = companions?.[unit] ?? -1; next >= 0; next = companions?.[next] ?? -1) {
+      const needed = companions?.some((other, u) => other === next && this.#keep[segment]?.[u]);
+      if (needed || forced?.[next]) return;
+      this.#set(segment, next, 0);
+    }
+  }
+
+  dropUntilFits(ranked: readonly Unit[]): void {
+    for (let i = ranked.length - 1; i >= 0; i--) {
+      if (this.tokens() <= this.#choice.budgetTokens) return;
+      const unit = ranked[i];
+      if (unit !== undefined && this.#isKept(unit)) this.#release(unit);
+    }
+  }
+
+  fill(ranked: readonly Unit[]): void {
+    const { budgetTokens } = this.#choice;
+    let tries = fillTries;
+    for (const unit of ranked) {
+      if (this.#isKept(unit) || unit.cost > budgetTokens - this.tokens() + 1) continue;
+      if (tries-- === 0) return;
+      this.take(unit, false);
+      if (this.tokens() > budgetTokens) this.#set(unit.segment, unit.unit, 0);
+    }
+  }
+
+  /** Adds the beginning of the best unit that is not kept, as many words as fit. */
+  cutIn(ranked: readonly Unit[]): void {
+    const next = ranked.find((unit) => !this.#isKept(unit));
+    const segment = this.#choice.segments[next?.segment ?? -1];
+    if (next === undefined || segment === undefined) return;
+    const start = segment.units.starts[next.unit] ?? 0;
+    const words = wordGroups(segment.text.slice(start, segment.units.ends[next.unit]));
+    this.#set(next.segment, next.unit, 1);
+    let low = 0;
+    let high = words.ends.length;
+    while (low < high) {
+      const middle = (low + high + 1) >> 1;
+      this.#cutAt(next, start + (words.ends[middle - 1] ?? 0));
+      if (this.tokens() <= this.#choice.budgetTokens) low = middle;
+      else high = middle - 1;
+    }
+    if (low > 0) this.#cutAt(next, start + (words.ends[low - 1] ?? 0));
+    else {
+      this.#cut = null;
+      this.#set(next.segment, next.unit, 0);
+    }
+  }
+
+  #cutAt({ segment, unit }: Unit, at: number): void {
+    this.#cut = { segment, unit, at };
+    this.#counts[segment] = null;
+  }
+
+  tokens(): number {
+    return this.#choice.segments.reduce((sum, segment, i) => {
+      const known = this.#counts[i] ?? null;
+      if (known !== null) return sum + known;
+      const count = this.#choice.tokenizer.count(renderMask(segment.text, this.mask(i)));
+      this.#counts[i] = count;
+      return sum + count;
+    }, 0);
+  }
+
+  mask(index: number): KeepMask {
+    const segment = this.#choice.segments[index];
+    const keep = this.#keep[index];
+    if (segment === undefined || keep === undefined)
+      return maskFromKeep({ groups: emptyGroups, keep: new Uint8Array(0) });
+    const headings = new Set(segment.companions);
+    const why = segment.forced.map((code, u) =>
+      code > 0 ? code : headings.has(u) ? whyCode('structure') : whyCode('score'),
+    );
+    const parts = { groups: segment.units, keep, why, scores: segment.scores };
+    const cut = this.#cut?.segment === index ? this.#cut : null;
+    return cut === null ? maskFromKeep(parts) : splitUnit(maskFromKeep(parts), cut);
+  }
+}
+
+const emptyGroups: GroupRanges = { starts: new Uint32Array(0), ends: new Uint32Array(0) };
+
+/** Splits a kept unit in two: up to `at` kept, the rest dropped. */
+function splitUnit(mask: KeepMask, cut: { unit: number; at: number }): KeepMask {
+  if (cut.at >= (mask.ends[cut.unit] ?? 0)) return mask;
+  const after = cut.unit + 1;
+  const insert = <T extends number>(values: Iterable<T>, value: T): T[] => {
+    const all = [...values];
+    all.splice(after, 0, value);
+    return all;
+  };
+  const ends = insert(mask.ends, mask.ends[cut.unit] ?? 0);
+  ends[cut.unit] = cut.at;
+  return {
+    starts: Uint32Array.from(insert(mask.starts, cut.at)),
+    ends: Uint32Array.from(ends),
+    keep: Uint8Array.from(insert(mask.keep, 0)),
+    why: Uint8Array.from(insert(mask.why, 0)),
+    scores: mask.scores && Float32Array.from(insert(mask.scores, mask.scores[cut.unit] ?? 0)),
+  };
+}
