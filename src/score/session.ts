@@ -15,6 +15,8 @@ export type OrtSession = InferenceSession;
 export interface SessionOptions {
   /** Intra-op threads, at least 1; workers x threads should not exceed the cores. */
   readonly threads: number;
+  /** Where a model given as bytes has its external data files, if any. */
+  readonly folder?: string;
 }
 
 /**
@@ -35,7 +37,14 @@ export async function openSession(
     executionMode: 'sequential',
     graphOptimizationLevel: 'all',
     logSeverityLevel: 3,
-    extra: { session: { intra_op: { allow_spinning: '0' } } },
+    extra: {
+      session: {
+        intra_op: { allow_spinning: '0' },
+        ...(options.folder === undefined
+          ? {}
+          : { model_external_initializers_file_folder_path: options.folder }),
+      },
+    },
   };
   try {
     if (typeof model === 'string') return await InferenceSession.create(model, settings);
