@@ -34,7 +34,7 @@ export function createLlmlingua(deps: CompressorDeps): Compressor {
   return {
     method: 'llmlingua',
     id: `llmlingua@1+${scorer?.id ?? 'none'}+${deps.tokenizer.id}`,
-    compress(job) {
+    async compress(job) {
       const present = requireSurprisal(scorer, 'llmlingua');
       return runJob(job, deps, (input) =>
         job.options.reference === true

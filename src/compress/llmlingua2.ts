@@ -35,7 +35,7 @@ export function createLlmlingua2(
   return {
     method: 'llmlingua2',
     id: `llmlingua2@1+${scorer?.id ?? 'none'}+${deps.tokenizer.id}`,
-    compress(job) {
+    async compress(job) {
       if (scorer === null)
         throw new SluiceError(
           'METHOD_UNAVAILABLE',

@@ -39,7 +39,7 @@ export function createLongLlmlingua(deps: CompressorDeps): Compressor {
   return {
     method: 'longllmlingua',
     id: `longllmlingua@1+${scorer?.id ?? 'none'}+${deps.tokenizer.id}`,
-    compress(job) {
+    async compress(job) {
       const present = requireSurprisal(scorer, 'longllmlingua');
       if (job.question.trim() === '')
         throw new SluiceError(

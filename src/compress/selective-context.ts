@@ -35,7 +35,7 @@ export function createSelectiveContext(
   return {
     method: 'selective-context',
     id: `selective-context@1+${scorer?.id ?? 'none'}+${deps.tokenizer.id}`,
-    compress(job) {
+    async compress(job) {
       const present = requireSurprisal(scorer, 'selective-context');
       return runJob(job, deps, (input) =>
         job.options.reference === true
