@@ -1,9 +1,10 @@
 /** Main side of the embedded engine: starts the worker, hands it requests, bounds the queue. */
 import { join } from 'node:path';
-import { Worker } from 'node:worker_threads';
+import type { Worker } from 'node:worker_threads';
 import { SluiceError } from '../core/errors.ts';
 import { readManifest } from '../score/manifest.ts';
 import type { ModelManifest } from '../score/types.ts';
+import { siblingModule, startModuleWorker } from '../score/worker-thread.ts';
 import { loadTokenizer } from '../tokenize/load.ts';
 import type {
   Engine,
@@ -38,10 +39,7 @@ export async function loadEngine(options: LoadEngineOptions): Promise<Engine> {
     cachedSequences: 16,
     cachedTokens: 4 * contextLimit,
   };
-  const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
-  const worker = new Worker(new URL(`./worker.${extension}`, import.meta.url), {
-    workerData: data,
-  });
+  const worker = startModuleWorker(siblingModule('worker', import.meta.url), data);
   await ready(worker);
   return new WorkerEngine(worker, manifest, options);
 }
@@ -114,7 +112,7 @@ class WorkerEngine implements Engine {
     this.#queue = options.queue;
     worker.on('message', (message: EngineMessage) => this.#receive(message));
     worker.on('error', (error: Error) => this.#fail(error));
-    // The engine alone never keeps a process alive.
+    // An idle engine never keeps a process alive; a running request does.
     worker.unref();
   }
 
@@ -133,15 +131,22 @@ class WorkerEngine implements Engine {
     const id = this.#nextId;
     this.#nextId += 1;
     this.#running.set(id, events);
+    this.#worker.ref();
     this.#post({ type: 'generate', id, request });
     return () => {
-      if (this.#running.delete(id)) this.#post({ type: 'abort', id });
+      if (this.#forget(id)) this.#post({ type: 'abort', id });
     };
   }
 
   async close(): Promise<void> {
     this.#fail(new SluiceError('ABORTED', 'The embedded engine was closed'));
     await this.#worker.terminate();
+  }
+
+  #forget(id: number): boolean {
+    const known = this.#running.delete(id);
+    if (this.#running.size === 0) this.#worker.unref();
+    return known;
   }
 
   #post(command: EngineCommand): void {
@@ -158,10 +163,10 @@ class WorkerEngine implements Engine {
       case 'token':
         return events.onToken(message.token);
       case 'end':
-        this.#running.delete(message.id);
+        this.#forget(message.id);
         return events.onEnd(message.reason);
       case 'error':
-        this.#running.delete(message.id);
+        this.#forget(message.id);
         return events.onError(
           new SluiceError('SCORER_FAILED', `The embedded engine failed: ${message.message}`),
         );
