@@ -488,7 +488,6 @@ for (const [name, body, forwarded] of [
     ),
     chat(hello),
   ],
-  ['key spelt with escapes', chat(hello, ',"\\u0073luice":{}'), chat(hello)],
   [
     'part, last',
     part('"type":"text","text":"a","sluice":{"kind":"document"}'),
