@@ -59,29 +59,46 @@ export function tagClassOf(name: string): TagClass | null {
 
 /** All closed fences and tag pairs, each list ascending; pairs may nest. Unclosed openings are left out. */
 export function blocksOf(lines: Lines): Blocks {
-  const fences: Fence[] = [];
-  const tags: TagPair[] = [];
-  const stacks = new Map<string, OpenTag[]>();
-  let fence: OpenFence | null = null;
+  const reader: Reader = { lines, stacks: new Map(), fences: [], tags: [], fence: null };
+  let angle = lines.text.indexOf('<');
   for (let line = 0; line < lines.count; line += 1) {
     const head = headAt(lines, line);
-    const mark =
-      head.charCodeAt(0) === 96 || head.charCodeAt(0) === 126 ? fenceLine.exec(head) : null;
+    const first = head.charCodeAt(0);
+    const mark = first === 96 || first === 126 ? fenceLine.exec(head) : null;
     if (mark !== null) {
-      const closed = fence === null ? null : closing(lines, fence, mark, line);
-      if (closed !== null) {
-        fences.push(closed);
-        fence = null;
-        continue;
-      }
-      if ((mark[3] ?? '').length > longestInfo) continue;
-      fence ??= { mark: mark[1] ?? '', language: (mark[2] ?? '').toLowerCase(), line, openings: 0 };
+      readFence(reader, mark, line);
       continue;
     }
-    if (readTags({ lines, line, stacks, tags, fence })) fence = null;
+    // the next `<` of the text is looked for once, not from every line
+    if (angle >= 0 && angle < startOf(lines, line))
+      angle = lines.text.indexOf('<', startOf(lines, line));
+    if (angle >= 0 && angle < startOf(lines, line + 1)) readTags(reader, line);
   }
-  tags.sort((a, b) => a.start - b.start || b.end - a.end);
-  return { fences, tags };
+  const tags = reader.tags.sort((a, b) => a.start - b.start || b.end - a.end);
+  return { fences: reader.fences, tags };
+}
+
+/** State of the pass. */
+interface Reader {
+  readonly lines: Lines;
+  readonly stacks: Map<string, OpenTag[]>;
+  readonly fences: Fence[];
+  readonly tags: TagPair[];
+  /** The fence that is open, or null. */
+  fence: OpenFence | null;
+}
+
+function readFence(reader: Reader, mark: RegExpExecArray, line: number): void {
+  const { fence } = reader;
+  const closed = fence === null ? null : closing(reader.lines, fence, mark, line);
+  if (closed !== null) {
+    reader.fences.push(closed);
+    reader.fence = null;
+    return;
+  }
+  if (fence !== null || (mark[3] ?? '').length > longestInfo) return;
+  const language = (mark[2] ?? '').toLowerCase();
+  reader.fence = { mark: mark[1] ?? '', language, line, openings: 0 };
 }
 
 function closing(lines: Lines, open: OpenFence, mark: RegExpExecArray, line: number): Fence | null {
@@ -96,23 +113,12 @@ function closing(lines: Lines, open: OpenFence, mark: RegExpExecArray, line: num
   };
 }
 
-interface TagReader {
-  readonly lines: Lines;
-  readonly line: number;
-  readonly stacks: Map<string, OpenTag[]>;
-  readonly tags: TagPair[];
-  readonly fence: OpenFence | null;
-}
-
-/** Reads the tags of one line; true when one of them closes a pair opened before the fence, which ends the fence. */
-function readTags(reader: TagReader): boolean {
-  const { lines, line } = reader;
+/** Reads the tags of one line. One that closes a pair opened before the fence ends the fence, as unclosed. */
+function readTags(reader: Reader, line: number): void {
+  const { lines } = reader;
   const start = startOf(lines, line);
-  const end = startOf(lines, line + 1);
-  const first = lines.text.indexOf('<', start);
-  if (first < 0 || first >= end) return false;
-  let fence = reader.fence;
-  for (const match of lines.text.slice(start, end).matchAll(tagPattern)) {
+  const source = lines.text.slice(start, startOf(lines, line + 1));
+  for (const match of source.matchAll(tagPattern)) {
     const name = (match[2] ?? '').toLowerCase();
     const tag = tagClassOf(name);
     if (tag === null || (match[3] ?? '').endsWith('/')) continue;
@@ -122,20 +128,16 @@ function readTags(reader: TagReader): boolean {
       end: at + match[0].length,
       block: opensBlock(lines.text, at, start),
     };
+    const { fence } = reader;
     if (match[1] === '') {
-      if (fence !== null) fence.openings += 1;
-      else pushOpen(reader.stacks, name, place);
+      if (fence === null) pushOpen(reader.stacks, name, place);
+      else fence.openings += 1;
     } else if (fence !== null && fence.openings > 0) fence.openings -= 1;
-    else if (closeTag(reader, { name, tag }, place)) fence = null;
+    else if (closeTag(reader, { name, tag }, place)) reader.fence = null;
   }
-  return reader.fence !== null && fence === null;
 }
 
-function closeTag(
-  reader: TagReader,
-  named: { name: string; tag: TagClass },
-  close: OpenTag,
-): boolean {
+function closeTag(reader: Reader, named: { name: string; tag: TagClass }, close: OpenTag): boolean {
   const open = popOpen(reader.stacks.get(named.name), close.block);
   if (open === null || !open.block) return false;
   const { start, end: innerStart } = open;

@@ -34,9 +34,12 @@ export function codeShare(lines: Lines): number {
   let others = 0;
   let comments = 0;
   let line = 0;
+  let plainUntil = 0;
   while (line < lines.count) {
     const head = lines.heads[line] ?? '';
-    const block = head === '' ? 0 : commentLength(lines, line);
+    const block = head === '' || line < plainUntil ? 0 : commentLength(lines, line);
+    // an unclosed block was read once; do not read the same lines again
+    if (block < 0) plainUntil = line - block;
     if (block > 0) {
       comments += block;
       line += block;
@@ -54,7 +57,7 @@ export function codeShare(lines: Lines): number {
   return statements / (statements + others);
 }
 
-/** Lines of the comment block that starts here; 0 when none does or it does not end. */
+/** Lines of the comment block that starts here; 0 when none does, minus the lines read when it does not end. */
 function commentLength(lines: Lines, line: number): number {
   const head = lines.heads[line] ?? '';
   const kind = commentBlocks.find(({ open }) => open.test(head));
@@ -64,7 +67,7 @@ function commentLength(lines: Lines, line: number): number {
   for (let next = line + 1; next < last; next += 1) {
     if (kind.close.test(lines.heads[next] ?? '')) return next - line + 1;
   }
-  return 0;
+  return line - last;
 }
 
 function isStatement(head: string): boolean {

@@ -8,13 +8,8 @@ import type { Lines } from './lines.ts';
 /** Only this much of a text is read to name its kind; the JSON scan reads all of it. */
 const sampleUnits = 64 * 1024;
 
-/** `pattern` fits one line's head; `share` of the non-blank lines must fit, and at least `lines` of them. */
-export interface LineClass {
-  readonly content: ContentKind;
-  readonly pattern: RegExp;
-  readonly share: number;
-  readonly lines: number;
-}
+/** Units; shorter texts have no kind of their own. */
+const shortestKnown = 12;
 
 const clock = String.raw`\d{1,2}:\d{2}:\d{2}`;
 const level = 'TRACE|DEBUG|INFO|NOTICE|WARN|WARNING|ERROR|ERR|FATAL|CRITICAL|SEVERE|PANIC';
@@ -45,7 +40,7 @@ const tagStart = /^<\/?[A-Za-z!?][^<>]{0,200}>/;
  */
 export function contentKindOf(text: string): ContentKind {
   const { start, end } = trimRange(text, 0, text.length);
-  if (end <= start) return 'prose';
+  if (end - start < shortestKnown) return 'prose';
   if (isJson(text, start, end)) return 'json';
   const lines = linesOf(sampleOf(text, start, end));
   const heads = lines.heads.filter((head) => head !== '');

@@ -1,8 +1,8 @@
 /** Finds where a JSON value ends without building it. */
 
 /**
- * End offset of the object or array that starts at `start`, or -1 when it is not closed before `limit` or a bracket
- * does not match. A structural scan: strings and brackets are followed, other tokens are only checked for letters that
+ * End offset of the object or array that starts at `start`; when it is not closed before `limit` or a bracket does
+ * not match, `~stop` (negative), where `stop` is how far the scan came. A structural scan: strings and brackets are followed, other tokens are only checked for letters that
  * JSON has not. One pass.
  */
 export function jsonEnd(text: string, start: number, limit: number): number {
@@ -11,29 +11,30 @@ export function jsonEnd(text: string, start: number, limit: number): number {
   while (at < limit) {
     const code = text.charCodeAt(at);
     if (code === 34) {
-      at = stringEnd(text, at, limit);
-      if (at < 0) return -1;
+      const end = stringEnd(text, at, limit);
+      if (end < 0) return end;
+      at = end;
       continue;
     }
     if (code === 123 || code === 91) open.push(code + 2);
     else if (code === 125 || code === 93) {
-      if (open.pop() !== code) return -1;
-      if (open.length === 0) return looksLikeValue(text, start, at + 1) ? at + 1 : -1;
-    } else if (!allowed(code)) return -1;
+      if (open.pop() !== code) return ~at;
+      if (open.length === 0) return looksLikeValue(text, start, at + 1) ? at + 1 : ~at;
+    } else if (!allowed(code)) return ~at;
     at += 1;
   }
-  return -1;
+  return ~at;
 }
 
-/** Offset after the closing quote; a raw line feed inside means this is no JSON string. */
+/** Offset after the closing quote, or `~stop`; a raw line feed inside means this is no JSON string. */
 function stringEnd(text: string, quote: number, limit: number): number {
   for (let at = quote + 1; at < limit; at += 1) {
     const code = text.charCodeAt(at);
     if (code === 92) at += 1;
     else if (code === 34) return at + 1;
-    else if (code === 10) return -1;
+    else if (code === 10) return ~at;
   }
-  return -1;
+  return ~limit;
 }
 
 /** White space, digits, `+ - . , :` and the letters of `true`, `false`, `null`, `NaN` and exponents. */

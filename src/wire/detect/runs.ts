@@ -21,8 +21,8 @@ interface RunClass {
 
 /** Units; shorter material is left in the question. */
 const shortestRun = 300;
-/** Failed JSON scans allowed for one string: keeps hostile input linear. */
-const mostJsonFailures = 8;
+/** Failed JSON scans may read this many times the range's length: keeps hostile input linear. */
+const failedJsonReads = 4;
 
 const speakerLine =
   /^(?:\[?\(?\d{1,2}:\d{2}(?::\d{2})?\)?\]?\s*[-–]?\s*)?([\p{Lu}\p{Lo}][\p{L}\p{M}\p{N}.'’_\- ]{0,40}?)\s?(?:\(\d{1,2}:\d{2}(?::\d{2})?\))?\s?[:：](?:\s|$|[^\s/])/u;
@@ -214,9 +214,10 @@ function columnRunsOf(lines: Lines, first: number, last: number, separator: stri
 /** JSON values that start a line and end one; values on following lines join. */
 function jsonRuns(lines: Lines, range: Range, last: number): Run[] {
   const runs: Run[] = [];
-  let failures = 0;
+  let failed = 0;
+  const budget = failedJsonReads * (range.end - range.start);
   let line = lineAt(lines, range.start);
-  while (line <= last && failures < mostJsonFailures) {
+  while (line <= last && failed < budget) {
     const head = headAt(lines, line);
     if (!/^[[{]/.test(head)) {
       line += 1;
@@ -228,8 +229,8 @@ function jsonRuns(lines: Lines, range: Range, last: number): Run[] {
       range.end,
     ).start;
     const end = jsonEnd(lines.text, start, range.end);
-    if (end < 0 || end - start < 2) {
-      failures += end < 0 && head.length > 3 ? 1 : 0;
+    if (end < 0) {
+      failed += ~end - start;
       line += 1;
       continue;
     }
