@@ -1,6 +1,6 @@
 /** Checks of everything that Sluice needs on this machine; each failure says what to do about it. */
 import { access, constants, mkdir, rm, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import type { Config } from './config/types.ts';
 import { version } from './version.ts';
 
@@ -101,12 +101,31 @@ async function checkUpstream(url: string, config: Config): Promise<Check> {
   }
 }
 
+/**
+ * Makes a folder and what is missing above it, level by level: the `recursive` option of Node 20 never returns where the
+ * file system refuses with ENOENT, as /proc does.
+ */
+async function makeFolder(folder: string): Promise<void> {
+  const make = (): Promise<unknown> =>
+    mkdir(folder).catch((error: NodeJS.ErrnoException) => {
+      if (error.code !== 'EEXIST') throw error;
+    });
+  try {
+    await make();
+  } catch (error) {
+    const missing = error instanceof Error && 'code' in error && error.code === 'ENOENT';
+    if (!missing || dirname(folder) === folder) throw error;
+    await makeFolder(dirname(folder));
+    await make();
+  }
+}
+
 /** Writes and removes a file in the folder, which is made when it is missing. */
 export async function checkStateDir(folder: string): Promise<Check> {
   const name = 'state directory';
   const probe = join(folder, `.probe-${process.pid}`);
   try {
-    await mkdir(folder, { recursive: true });
+    await makeFolder(folder);
     await access(folder, constants.R_OK | constants.W_OK);
     await writeFile(probe, '');
     await rm(probe);

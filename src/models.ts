@@ -3,8 +3,8 @@ import { existsSync, readdirSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Config } from './config/types.ts';
-import { SluiceError } from './core/errors.ts';
 import { readManifest, verifyModel } from './score/manifest.ts';
+import type { FileCheck } from './score/manifest.ts';
 import type { ModelManifest } from './score/types.ts';
 
 /** Where the models of this package lie, beside src/ and beside dist/. */
@@ -39,34 +39,35 @@ export function modelFolders(config: Config, shipped: string = shippedModels): s
 }
 
 /** Reads the manifests; files are not looked at. */
-export async function listModels(folders: readonly string[]): Promise<ModelStatus[]> {
-  return Promise.all(folders.map(statusOf));
+export function listModels(folders: readonly string[]): ModelStatus[] {
+  return folders.map(statusOf);
 }
 
-async function statusOf(folder: string): Promise<ModelStatus> {
+function statusOf(folder: string): ModelStatus {
   try {
-    return { folder, manifest: await readManifest(folder), problem: null };
+    return { folder, manifest: readManifest(folder), problem: null };
   } catch (error) {
     return { folder, manifest: null, problem: messageOf(error) };
   }
 }
 
-/** Reads the manifests and compares every file's size and SHA-256 with them. */
+/** Reads the manifests and compares every file's SHA-256 with them. */
 export async function verifyModels(folders: readonly string[]): Promise<ModelStatus[]> {
   const models: ModelStatus[] = [];
   for (const folder of folders) {
-    const status = await statusOf(folder);
+    const status = statusOf(folder);
     models.push(status.problem === null ? await verified(status) : status);
   }
   return models;
 }
 
 async function verified(status: ModelStatus): Promise<ModelStatus> {
-  try {
-    await verifyModel(status.folder);
-    return status;
-  } catch (error) {
-    if (!SluiceError.isInstance(error)) throw error;
-    return { ...status, problem: error.message };
-  }
+  const { files } = await verifyModel(status.folder);
+  const broken = files.filter((file) => !file.ok).map(brokenFile);
+  return broken.length === 0 ? status : { ...status, problem: broken.join('; ') };
+}
+
+function brokenFile({ name, expected, found }: FileCheck): string {
+  if (found === null) return `${name} is missing`;
+  return `${name} has SHA-256 ${found.slice(0, 12)}, not ${expected.slice(0, 12)}`;
 }

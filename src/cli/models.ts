@@ -61,7 +61,7 @@ function listRow(model: ModelStatus): string[] {
 
 async function list(flags: ModelsFlags): Promise<void> {
   const { listModels } = await import('../models.ts');
-  const models = await listModels(await foldersOf(flags));
+  const models = listModels(await foldersOf(flags));
   if (flags.json === true) return print(`${JSON.stringify(models, null, 2)}\n`);
   const head = ['name', 'version', 'kind', 'context', 'size', 'licence', 'folder'];
   await print(alignColumns([head, ...models.map(listRow)]));
@@ -69,7 +69,7 @@ async function list(flags: ModelsFlags): Promise<void> {
 
 async function verify(name: string | undefined, flags: ModelsFlags): Promise<void> {
   const { listModels, verifyModels } = await import('../models.ts');
-  const known = await listModels(await foldersOf(flags));
+  const known = listModels(await foldersOf(flags));
   const wanted =
     name === undefined
       ? known
