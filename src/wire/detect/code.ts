@@ -27,7 +27,7 @@ const longestComment = 400;
 
 /**
  * Between 0 and 1 over the lines outside comments; 0 for fewer than three lines or when hardly any line reads like a
- * statement. Comment lines count neither for nor against, but code needs statements worth a tenth of all lines.
+ * statement. Comment lines count neither for nor against, but code needs statements worth a twenty-fifth of all lines.
  */
 export function codeShare(lines: Lines): number {
   let statements = 0;
@@ -53,7 +53,7 @@ export function codeShare(lines: Lines): number {
     line += 1;
   }
   const total = statements + others + comments;
-  if (total < 3 || statements < 2 || statements < total * 0.1) return 0;
+  if (total < 3 || statements < 2 || statements < total * 0.04) return 0;
   return statements / (statements + others);
 }
 

@@ -3,6 +3,7 @@ import type { DetectedPart } from '../types.ts';
 import type { Fence } from './blocks.ts';
 import { contentKindOf } from './content.ts';
 import { itemHeads } from './items.ts';
+import type { ItemHead } from './items.ts';
 import { freeRanges } from './lines.ts';
 import type { Lines, Range } from './lines.ts';
 import { byStart, codePart, documentPart, framePart } from './parts.ts';
@@ -19,10 +20,8 @@ export function fillDocument(
     if (isMaterialFence(lines.text, fence)) continue;
     fixed.push(codePart(fence, `${detail}, code fence`));
   }
-  const heads = itemHeads(lines, range);
-  const free = (head: Range): boolean =>
-    !fixed.some((part) => part.start <= head.start && head.start < part.end);
-  const framed = heads.filter(free).map((head) => framePart(head, `${detail}, ${head.detail}`));
+  const heads = outside(itemHeads(lines, range), fixed);
+  const framed = heads.map((head) => framePart(head, `${detail}, ${head.detail}`));
   const taken = [...fixed, ...framed].sort(byStart);
   const parts: DetectedPart[] = [...taken];
   for (const piece of freeRanges(lines.text, range, taken)) {
@@ -43,6 +42,15 @@ const materialLanguages: ReadonlySet<string> = new Set(
 export function isMaterialFence(text: string, fence: Fence): boolean {
   if (fence.language !== '' && !materialLanguages.has(fence.language)) return false;
   return contentKindOf(text.slice(fence.innerStart, fence.innerEnd)) !== 'code';
+}
+
+/** Those that do not start inside one of `blocks`; both ascending. */
+function outside(heads: readonly ItemHead[], blocks: readonly Range[]): ItemHead[] {
+  let at = 0;
+  return heads.filter((head) => {
+    while ((blocks[at]?.end ?? Infinity) <= head.start) at += 1;
+    return (blocks[at]?.start ?? Infinity) > head.start;
+  });
 }
 
 function fencesIn(fences: readonly Fence[], range: Range): Fence[] {

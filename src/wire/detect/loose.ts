@@ -8,15 +8,17 @@ import { freeRanges, headAt, lineAt, startOf, trimRange } from './lines.ts';
 import type { Lines, Range } from './lines.ts';
 import { byStart, documentPart } from './parts.ts';
 import {
+  asksAboutText,
   directiveShare,
   firstParagraph,
   isRequest,
   lastParagraph,
   requestTail,
+  showsFormat,
 } from './requests.ts';
 import { materialRuns, valueRuns } from './runs.ts';
 import type { Run } from './runs.ts';
-import { instructionHeading, materialHeading } from './tables.ts';
+import { instructionHeading, materialHeading, rulesAhead } from './tables.ts';
 
 /** UTF-16 units that make a text long beside a short request. */
 const longText = 1000;
@@ -97,8 +99,14 @@ function runParts(lines: Lines, range: Range): DetectedPart[] {
 function runsAsParts(lines: Lines, runs: readonly Run[]): DetectedPart[] {
   return runs.flatMap((run) => {
     const part = documentPart(lines.text, run, run.detail);
-    return part === null ? [] : [part];
+    return part === null || isPattern(lines.text, part) ? [] : [part];
   });
+}
+
+/** JSON or a table that shows what the answer should look like. */
+export function isPattern(text: string, part: DetectedPart): boolean {
+  const shaped = part.content === 'json' || part.content === 'table';
+  return shaped && showsFormat(text, part.start);
 }
 
 /** Markdown sections, when a request stands before the first or after the last heading. */
@@ -168,6 +176,9 @@ function longParts(lines: Lines, range: Range): DetectedPart[] {
   const body = trimRange(lines.text, start, tail);
   const length = body.end - body.start;
   if (length < longText || length < 3 * (range.end - range.start - length)) return [];
+  const requests = [lines.text.slice(range.start, start), lines.text.slice(tail, range.end)];
+  if (!requests.some(asksAboutText) || requests.some((request) => rulesAhead.test(request)))
+    return [];
   const text = lines.text.slice(body.start, body.end);
   if (directiveShare(text) > 2 && contentKindOf(text) === 'prose') return [];
   const part = documentPart(lines.text, body, 'long text beside a short request');

@@ -45,7 +45,9 @@ function quotedBy(text: string, mark: string, fences: readonly Fence[]): Quoted[
   return found;
 }
 
-/** At the start of a line or after a colon or white space. */
+/** At the start of a line or after a colon. */
 function opens(text: string, at: number): boolean {
-  return at === 0 || /[\s:：(]/.test(text[at - 1] ?? ' ');
+  let before = at - 1;
+  while (before >= 0 && (text[before] === ' ' || text[before] === '\t')) before -= 1;
+  return before < 0 || /[\n:：(]/.test(text[before] ?? '');
 }

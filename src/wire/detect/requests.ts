@@ -1,7 +1,7 @@
 /** Telling a short request from the text it is about. */
 import { headAt, lineAt, startOf, trimRange } from './lines.ts';
 import type { Lines, Range } from './lines.ts';
-import { directive, requestStart } from './tables.ts';
+import { aboutText, directive, formatAhead, requestStart, rulesAhead } from './tables.ts';
 
 /** UTF-16 units; a longer paragraph is no request. */
 const longestRequest = 600;
@@ -63,4 +63,16 @@ function lastLineRequest(lines: Lines, range: Range): number {
   if (start <= range.start || range.end - start > 400) return range.end;
   const line = lines.text.slice(start, range.end);
   return /[?？؟]["'”’)\]]?\s*$/.test(line) ? start : range.end;
+}
+
+/** A request about the text beside it, which is then no list of rules. */
+export function asksAboutText(request: string): boolean {
+  const text = request.trim();
+  return aboutText.test(text) && !rulesAhead.test(text);
+}
+
+/** What comes before `start` announces how the answer should look. */
+export function showsFormat(text: string, start: number): boolean {
+  const before = text.slice(Math.max(0, start - 300), start).trimEnd();
+  return formatAhead.test(before.replace(/\s*`{3,}\w*$/, ''));
 }

@@ -8,7 +8,7 @@ import { labelsOf, roleOf } from './labels.ts';
 import type { Label } from './labels.ts';
 import { freeRanges, lineAt, linesOf, startOf } from './lines.ts';
 import type { Lines, Range } from './lines.ts';
-import { looseParts } from './loose.ts';
+import { isPattern, looseParts } from './loose.ts';
 import { byStart, codePart, documentPart } from './parts.ts';
 import { isScratchpad, observationParts } from './react.ts';
 import { quotedTexts } from './quoted.ts';
@@ -32,10 +32,11 @@ export function sectionsOf(text: string, options: SectionOptions): Sections {
   const fill = (range: Range, detail: string): DetectedPart[] =>
     fillDocument(lines, range, detail, blocks.fences);
   const parts = tagParts(text, blocks.tags, fill);
+  const tagged = takenLines(lines, parts);
   for (const fence of blocks.fences) {
-    if (!inside(fence, blocks.tags)) parts.push(...fenceParts(text, fence));
+    if (tagged[lineAt(lines, fence.start)] !== 1) parts.push(...fenceParts(text, fence));
   }
-  const quotes = quotedTexts(text, blocks.fences).filter((quoted) => isFree(quoted, parts));
+  const quotes = quotedTexts(text, blocks.fences).filter((quoted) => isFree(quoted, lines, tagged));
   for (const { inner, detail } of quotes) parts.push(...fill(inner, detail));
   parts.sort(byStart);
   const taken = takenLines(lines, [
@@ -89,17 +90,13 @@ function addRegions(
   }
 }
 
-/** Touches none of the parts. */
-function isFree(range: Range, parts: readonly Range[]): boolean {
-  return !parts.some((part) => overlaps(part, range));
+/** Touches no tagged line. */
+function isFree(range: Range, lines: Lines, tagged: Uint8Array): boolean {
+  return !tagged.subarray(lineAt(lines, range.start), lineAt(lines, range.end - 1) + 1).includes(1);
 }
 
 function overlaps(a: Range, b: Range): boolean {
   return a.start < b.end && b.start < a.end;
-}
-
-function inside(range: Range, outer: readonly Range[]): boolean {
-  return outer.some((other) => other.start <= range.start && range.end <= other.end);
 }
 
 /** 1 for every line that a claimed range touches. */
@@ -138,7 +135,7 @@ function fenceParts(text: string, fence: Fence): DetectedPart[] {
   if (isMaterialFence(text, fence)) {
     const part = documentPart(text, inner, detail);
     const long = part?.content !== 'prose' || inner.end - inner.start >= shortestProseFence;
-    if (part !== null && long) return [part];
+    if (part !== null && long && !isPattern(text, part)) return [part];
   }
   return [codePart(fence, detail)];
 }

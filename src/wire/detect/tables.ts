@@ -195,3 +195,15 @@ export const modelSpeakers: ReadonlySet<string> = new Set(
     ' ',
   ),
 );
+
+/** Requests that are about a text beside them, not orders to make something. */
+export const aboutText: RegExp =
+  /[?？؟]["'”’)\]]?\s*$|^(?:who|what|whom|whose|when|where|which|why|how|is|are|was|were|do|does|did|has|have)\b|\b(?:summar\p{L}+|translat\p{L}+|tl;?dr|extract|paraphrase|proofread|rephrase|shorten|key (?:points|takeaways|findings)|according to|the (?:above|preceding)|above|articles?|texts?|passages?|documents?|transcripts?|paragraphs?|excerpts?|story|essay|paper|report|email|letter|conversation|meeting|review|contract|speech|chapter|code|log|data)\b|^(?:turn|translate|analy[sz]e) (?:this|it)|总结|概括|摘要|翻译|提取|以上|上文|上述|全文|文章|文中|根据|谁|什么|哪|何时|为什么|多少|要約|翻訳|以上の|上記|誰|何|요약|번역|위의|резюм|кратко|перевед|текст|zusammen|übersetz|résum|tradui|resum|traduc|لخص|ترجم/iu;
+
+/** Words of a request that make the text beside it rules to follow. */
+export const rulesAhead: RegExp =
+  /\b(?:rules?|guide(?:lines?)?|instructions?|requirements?|spec(?:ification)?s?|template|format|schema|policy|policies|persona|style|steps|criteria|constraints|checklist|what it should do|features|plan)\b|规则|要求|指令|格式|指南|规范|步骤|规则/iu;
+
+/** End of the text before JSON or a table that shows what the answer should look like. */
+export const formatAhead: RegExp =
+  /(?:\b(?:schema|format|template|structure|shape|respond|reply|return|like this|output (?:json|should|must|as|in)|example (?:output|response))\b|格式|模板|返回|输出)[^.?!。？！\n]{0,120}$/iu;

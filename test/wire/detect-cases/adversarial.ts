@@ -221,4 +221,41 @@ export const adversarialCases: readonly DetectCase[] = [
       ['D', 'The lighthouse'],
     ],
   },
+  {
+    name: 'rules of a game',
+    text: `Let us play. Rules of the game:\n\n${Array.from({ length: 24 }, (_, at) => `${at + 1}. Field ${at} costs ${at * 3} points and gives ${at} coins to the player who holds the token.`).join('\n')}\n\nStart the game with two players.`,
+    want: [['Q', 'Let us play', 'two players.']],
+  },
+  {
+    name: 'style guide',
+    text: `Use this style guide when you answer:\n\n${'Headlines are in sentence case. Numbers below ten are spelled out. Dates are written as 4 April 2025. Oxford commas are used. '.repeat(9)}\n\nRewrite: "we has 5 Apples , oranges and pears"`,
+    want: [['Q', 'Use this style', 'pears"']],
+  },
+  {
+    name: 'description of a thing to build',
+    text: `I am building an app for notes. Here is what it should do:\n\n${'A click on a note opens it on the right. The editor saves after half a second. Notes are synced when the network is back. '.repeat(9)}\n\nCan you write the data model?`,
+    want: [['Q', 'I am building', 'data model?']],
+  },
+  {
+    name: 'JSON that shows the format of the answer',
+    text: `Extract the fields from the mail. Return JSON in this format:\n\n${m.json}\n\nMail: our invoice is wrong.`,
+    want: [['Q', 'Extract the fields', 'is wrong.']],
+  },
+  {
+    name: 'fenced JSON that shows the format of the answer',
+    text: `Respond with this schema:\n\`\`\`json\n${m.json}\n\`\`\`\nInput: two rolls, paid.`,
+    want: [
+      ['Q', 'Respond'],
+      ['Code', '```json', '```'],
+      ['Q', 'Input: two'],
+    ],
+  },
+  {
+    name: 'examples in a document are not demonstrations',
+    text: `<document>\nQ: one?\nA: yes\n\nQ: two?\nA: no\n\nQ: three?\nA: yes\n</document>\n\nHow many answers are yes?`,
+    want: [
+      ['D', 'Q: one?', 'A: yes'],
+      ['Q', 'How many'],
+    ],
+  },
 ];
