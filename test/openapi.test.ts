@@ -1,9 +1,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
-import { parse } from 'yaml';
-import { z } from 'zod';
-import { generateTypes, specificationFile, typesFile } from '../scripts/generate-openapi.ts';
+import { generateTypes, typesFile } from '../scripts/generate-openapi.ts';
 import type {
   RequestReport as ClientRequestReport,
   SpanReport as ClientSpanReport,
@@ -19,30 +17,8 @@ import { contentKinds, spanKinds } from '../src/core/span.ts';
 import type { CompressTextResult, Totals } from '../src/gateway/types.ts';
 import { isOwnPath } from '../src/http/own-paths.ts';
 import { version } from '../src/version.ts';
-
-type Node = Record<string, unknown>;
-
-const specification: unknown = parse(readFileSync(specificationFile, 'utf8'));
-
-function isNode(value: unknown): value is Node {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
-
-/** The node at a path of keys; fails when there is none. */
-function at(node: unknown, ...keys: string[]): Node {
-  const found = keys.reduce<unknown>(
-    (inner, key) => (isNode(inner) ? inner[key] : undefined),
-    node,
-  );
-  assert.ok(isNode(found), `nothing at ${keys.join(' > ')}`);
-  return found;
-}
-
-function resolve(node: Node): Node {
-  const reference = node['$ref'];
-  if (typeof reference !== 'string') return node;
-  return at(specification, ...reference.replace('#/', '').split('/'));
-}
+import type { Node } from './specification.ts';
+import { at, isNode, resolve, specification, validator } from './specification.ts';
 
 const httpMethods = ['get', 'post', 'put', 'patch', 'delete'];
 
@@ -125,15 +101,6 @@ test('lists of the specification are the lists of the code', () => {
     assert.deepEqual(schema['enum'], list, name);
   }
 });
-
-/** A schema of the specification as a validator; references point into the components. */
-function validator(schema: Node): z.ZodType {
-  const schemas = at(specification, 'components', 'schemas');
-  const text = JSON.stringify({ ...schema, $defs: schemas });
-  const document: unknown = JSON.parse(text.replaceAll('#/components/schemas/', '#/$defs/'));
-  assert.ok(isNode(document));
-  return z.fromJSONSchema(document);
-}
 
 /** Every example of a body, with the schema that it must fit. */
 function* examples(): Generator<{ name: string; schema: Node; value: unknown }> {
