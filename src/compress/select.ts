@@ -222,9 +222,10 @@ class Pool {
     if (segment === undefined || keep === undefined)
       return maskFromKeep({ groups: emptyGroups, keep: new Uint8Array(0) });
     const headings = new Set(segment.companions);
-    const why = segment.forced.map((code, u) =>
-      code > 0 ? code : headings.has(u) ? whyCode('structure') : whyCode('score'),
-    );
+    const why = segment.forced.map((code, u) => {
+      if (keep[u] === 0) return 0;
+      return code || whyCode(headings.has(u) ? 'structure' : 'score');
+    });
     const parts = { groups: segment.units, keep, why, scores: segment.scores };
     const cut = this.#cut?.segment === index ? this.#cut : null;
     return cut === null ? maskFromKeep(parts) : splitUnit(maskFromKeep(parts), cut);

@@ -50,27 +50,30 @@ function keepAll(scan: JsonScan): KeepMask {
 /** Nodes that are taken or left as one: scalars, and containers that are small or rows of an array. */
 function chooseNodes(input: JsonInput, scan: JsonScan): JsonChoice {
   const { text, tokenizer, budgetTokens } = input;
-  const costs = groupCosts(tokenizer.encode(text), scan.groups);
+  const costs = groupCosts(tokenizer.encode(text), scan.groups).map((cost, i) =>
+    scan.blank[i] === 1 ? 0 : cost,
+  );
   const sums = prefixSums(costs);
   const costOf = ({ first, last }: JsonNode): number => (sums[last + 1] ?? 0) - (sums[first] ?? 0);
-  const units = selectableUnits(scan, costOf);
+  const units = selectableUnits(scan, costOf, budgetTokens);
   const scores = nodeScores(input, scan, units);
   const order = rankGroups(scores, [], 'score');
   const marked = survivorGroups(text, scan.groups, declaredOnly(input.survivors));
   const fixed = new Set(
     units.filter(({ first, last }) => marked.subarray(first, last + 1).includes(1)),
   );
-  const free = Array.from(order).flatMap((i) => {
+  const ranked = Array.from(order).flatMap((i) => {
     const unit = units[i];
     return unit === undefined || fixed.has(unit) ? [] : [unit];
   });
+  const free = affordable({ fixed, ranked, costOf, costs, budget: budgetTokens });
   const at = (count: number): { mask: KeepMask; tokens: number; kept: number } => {
     const taken = new Set<JsonNode>([...fixed, ...free.slice(0, count)]);
     const mask = nodeMask(scan, taken);
     return { mask, tokens: tokenizer.count(renderMask(text, mask)), kept: taken.size };
   };
-  const guess = guessCount(free, costOf, budgetTokens);
-  const found = searchCut(at, { guess, most: free.length, budget: budgetTokens }) ?? at(0);
+  const range = { guess: free.length, most: free.length, budget: budgetTokens };
+  const found = searchCut(at, range) ?? at(0);
   if (found.kept === 0) return { mask: keepAll(scan), belowSurvivors: true };
   return { mask: found.mask, belowSurvivors: found.tokens > budgetTokens };
 }
@@ -81,46 +84,73 @@ function prefixSums(values: ArrayLike<number>): Float64Array {
   return sums;
 }
 
-function guessCount(
-  nodes: readonly JsonNode[],
-  costOf: (node: JsonNode) => number,
-  budget: number,
-): number {
-  let left = budget;
-  let count = 0;
-  for (const node of nodes) {
-    left -= costOf(node);
-    if (left < 0) break;
-    count++;
-  }
-  return count;
+/** Nodes in rank order as far as they fit with the brackets and keys above them, passing over those that do not. */
+function affordable(choice: {
+  fixed: ReadonlySet<JsonNode>;
+  ranked: readonly JsonNode[];
+  costOf: (node: JsonNode) => number;
+  costs: Float64Array;
+  budget: number;
+}): JsonNode[] {
+  const { fixed, ranked, costOf, costs } = choice;
+  const opened = new Set<JsonNode>();
+  const price = (node: JsonNode): number => {
+    let cost = costOf(node) + (node.comma >= 0 ? (costs[node.comma] ?? 0) : 0);
+    for (let up = node.parent; up !== null && !opened.has(up); up = up.parent)
+      cost += up.syntax.reduce((sum, group) => sum + (costs[group] ?? 0), 0);
+    return cost;
+  };
+  let left = choice.budget;
+  const take = (node: JsonNode): void => {
+    left -= price(node);
+    for (let up = node.parent; up !== null; up = up.parent) opened.add(up);
+  };
+  fixed.forEach(take);
+  return ranked.filter((node) => {
+    const fits = price(node) <= left;
+    if (fits) take(node);
+    return fits;
+  });
 }
 
-/** Containers above this many tokens are looked into; a row of an array of objects stays whole up to eight times it. */
-const wholeTokens = 48;
+/**
+ * Containers above this many tokens are looked into; a row of an array of objects stays whole up to sixteen
+ * times it; but never above a third of the budget, or one row would leave no room for others. */
+const wholeTokens = 24;
 
-function selectableUnits(scan: JsonScan, costOf: (node: JsonNode) => number): JsonNode[] {
+function selectableUnits(
+  scan: JsonScan,
+  costOf: (node: JsonNode) => number,
+  budget: number,
+): JsonNode[] {
   const units: JsonNode[] = [];
   const visit = (node: JsonNode): void => {
     const row = node.parent?.kind === 'array' && node.parent.children.length >= 3;
-    const whole = node.children.length === 0 || costOf(node) <= wholeTokens * (row ? 8 : 1);
+    const limit = Math.min(budget / 3, wholeTokens * (row ? 16 : 1));
+    const whole = node.children.length === 0 || costOf(node) <= limit;
     if (whole && node.parent !== null) units.push(node);
     else node.children.forEach(visit);
   };
-  scan.roots.forEach((root) =>
-    root.parent === null && scan.roots.length > 1 ? units.push(root) : visit(root),
-  );
+  if (scan.roots.length > 1) return [...scan.roots];
+  scan.roots.forEach(visit);
   return units;
 }
 
-/** Words of the keys above and of the node itself against the question; without one how rare the words are. */
+/** Letters and digits in one word: ids, codes, dates with names. What a reader cannot guess and later calls need. */
+const identifier = /"[^"\s]{0,64}?(?:\p{L}[^"\s]{0,64}?\p{N}|\p{N}[^"\s]{0,64}?\p{L})/u;
+
+/** Words of the keys above and of the node itself against the question, how rare the words are, identifiers first. */
 function nodeScores(input: JsonInput, scan: JsonScan, units: readonly JsonNode[]): Float64Array {
   const textOf = (node: JsonNode): string =>
     input.text.slice(scan.groups.starts[node.first], scan.groups.ends[node.last]);
   const unitTerms = units.map((node) => terms(`${keysAbove(node, input.text)} ${textOf(node)}`));
   const asked = questionScores(unitTerms, input.question);
   const rare = rarityScores(unitTerms);
-  return asked.map((value, i) => 2 * value + (rare[i] ?? 0) + 0.5 / (1 + i));
+  return asked.map((value, i) => {
+    const node = units[i];
+    const names = node !== undefined && identifier.test(textOf(node)) ? 1 : 0;
+    return 1.5 * value + 0.5 * (rare[i] ?? 0) + 2 * names + 0.5 / (1 + i);
+  });
 }
 
 function keysAbove(node: JsonNode, text: string): string {
