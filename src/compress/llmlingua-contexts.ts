@@ -22,6 +22,9 @@ export interface ContextChoice {
  * shared among the taken ones at one rate, plus their `dynamic_context_compression_ratio` by rank; the base rate is
  * solved for, so that the sum is the budget (the reference adds to a fixed base and misses it).
  *
+ * When nothing is cut inside contexts afterwards (`use_token_level_filter` off), only those are taken that fit the
+ * budget as it is, and at least one.
+ *
  * Segments with a rate of their own, forced ones (`force_context_ids`, indices of the job's segments) and those that
  * hold a declared survivor always stay. `force_context_number` is the most that are taken beside these.
  *
@@ -35,7 +38,8 @@ export function chooseContexts(input: OpenJob, scores: readonly number[]): Conte
   const coarse = options.use_context_level_filter !== false && open.length > 1;
   const pool = open.filter((segment) => !segment.ownRate);
   const budget = pool.reduce((sum, segment) => sum + segment.budgetTokens, 0);
-  let left = widened(budget, options.context_budget ?? '+100');
+  const strict = wholeContextsOnly(input);
+  let left = strict ? budget : widened(budget, options.context_budget ?? '+100');
   const take = (position: number): void => {
     if (kept.has(position)) return;
     kept.add(position);
@@ -48,10 +52,16 @@ export function chooseContexts(input: OpenJob, scores: readonly number[]): Conte
   const most = kept.size + (options.force_context_number ?? Number.POSITIVE_INFINITY);
   for (const position of ranked) {
     if (left < 0 || kept.size >= most) break;
-    take(position);
+    const tooLong = strict && kept.size > 0 && (open[position]?.tokens ?? 0) > left;
+    if (!tooLong) take(position);
   }
   const order = ranked.filter((position) => kept.has(position));
   return { kept: order, quotas: contextQuotas(input, order) };
+}
+
+/** Without a later stage that cuts inside them, contexts must fit the budget as they are. */
+function wholeContextsOnly({ job: { options } }: OpenJob): boolean {
+  return options.use_token_level_filter === false && options.use_sentence_level_filter !== true;
 }
 
 /** Rank values by BM25 of the question (`rank_method: bm25`). */
@@ -139,7 +149,8 @@ export interface SentenceScores {
 
 /**
  * Sentences that stay when `use_sentence_level_filter` is on (techniques.md 1.5): best first until their tokens exceed
- * the budget times `token_budget_ratio`; the one that overflows stays too. `keep_first_sentence`,
+ * the budget times `token_budget_ratio`; the one that overflows stays too. With the token stage off, those that fit
+ * the budget itself. `keep_first_sentence`,
  * `keep_last_sentence` (of all sentences) and `keep_sentence_number` (best of each context) get
  * `high_priority_bonus` towards staying, whichever way the scores run.
  *
@@ -165,12 +176,15 @@ export function chooseSentences(
     for (const sentence of own.slice(0, options.keep_sentence_number ?? 0)) sentence.bonus = bonus;
   });
   const kept = entries.map((entry) => entry.ranges.map(() => false));
-  let left = budgetTokens * (options.token_budget_ratio ?? 1.4);
+  const strict = options.use_token_level_filter === false;
+  let left = budgetTokens * (strict ? 1 : (options.token_budget_ratio ?? 1.4));
   for (const { e, s } of all.sort((a, b) => b.score + b.bonus - (a.score + a.bonus))) {
     if (left < 0) break;
+    const tokens = entries[e]?.tokens[s] ?? 0;
+    if (strict && tokens > left) continue;
     const flags = kept[e];
     if (flags !== undefined) flags[s] = true;
-    left -= entries[e]?.tokens[s] ?? 0;
+    left -= tokens;
   }
   return kept;
 }

@@ -1,5 +1,6 @@
 /** From scores to masks: the cut of every kept segment to its share of the budget. */
 import type { KeepMask } from '../core/mask.ts';
+import type { FitResult } from './budget.ts';
 import type { OpenJob, SegmentDecision } from './job.ts';
 import { declaredOnly, survivorRanges } from './guards.ts';
 import { chooseSentences, sentencesWithTokens } from './llmlingua-contexts.ts';
@@ -74,42 +75,76 @@ export interface CutPlan {
   readonly banned: readonly (Uint8Array | null)[];
 }
 
+export interface CutResult {
+  readonly segments: ReadonlyMap<number, SegmentDecision>;
+  readonly notes: readonly string[];
+}
+
+/** Reported when what must stay is longer than the budget. */
+export const belowSurvivorsNote = 'budget-below-survivors';
+
+/** The decision for one cut. A text that is one single group cannot be cut: it comes back whole. */
+export function decisionOf(
+  cut: FitResult,
+  more: Pick<SegmentDecision, 'method' | 'guards'>,
+): SegmentDecision {
+  const whole = cut.mask.keep.length === 1 && cut.mask.keep[0] === 0;
+  return whole ? { ...more, mask: null, skipped: 'not-worth-it' } : { ...more, mask: cut.mask };
+}
+
 /**
  * Cuts every kept segment to its quota. Where contexts compete for one budget (coarse stage, budget in tokens), what
  * one leaves over or takes too much goes to the next, so that the sum meets the budget, not only each part.
  */
-export function cutSegments(input: OpenJob, plan: CutPlan): Map<number, SegmentDecision> {
-  const { open, job, deps } = input;
+export function cutSegments(input: OpenJob, plan: CutPlan): CutResult {
+  const { open, job } = input;
   const { choice, method } = plan;
   const joint =
     open.length > 1 && (job.budget.type === 'tokens' || choice.kept.length < open.length);
-  const decisions = new Map<number, SegmentDecision>();
+  const segments = new Map<number, SegmentDecision>();
+  const notes = new Set<string>();
   let carry = 0;
-  open.forEach(({ index, segment, tokens, ownRate }, position) => {
+  open.forEach(({ index, segment, ownRate }, position) => {
     const words = plan.words[position];
+    const banned = plan.banned[position] ?? null;
     if (words === undefined || !choice.kept.includes(position)) {
-      decisions.set(index, { mask: nothing(segment.text), method, guards: 'units' });
+      segments.set(index, { mask: nothing(segment.text), method, guards: 'units' });
+      return;
+    }
+    if (job.options.use_token_level_filter === false && banned === null) {
+      segments.set(index, { mask: everything(words), method, guards: 'units' });
       return;
     }
     const quota = (choice.quotas[position] ?? 0) + (joint && !ownRate ? carry : 0);
-    const banned = plan.banned[position] ?? null;
-    if (job.options.use_token_level_filter === false && banned === null) {
-      decisions.set(index, { mask: everything(words), method, guards: 'units' });
-      return;
-    }
-    const noTokenStage = job.options.use_token_level_filter === false;
-    const cut = cutWords({
-      words: banned === null ? words : { ...words, fixed: unbanned(words.fixed, banned) },
-      scores: plan.scores[position] ?? [],
-      by: 'score-per-token',
-      budgetTokens: noTokenStage ? tokens : Math.floor(quota + 1e-9),
-      tokenizer: deps.tokenizer,
-      ...(banned === null ? {} : { banned }),
-    });
+    const cut = cutSegment(input, { plan, position, words, quota });
     if (!ownRate) carry = quota - cut.tokens;
-    decisions.set(index, { mask: cut.mask, method, guards: banned === null ? 'words' : 'units' });
+    if (cut.belowSurvivors) notes.add(belowSurvivorsNote);
+    segments.set(index, decisionOf(cut, { method, guards: banned === null ? 'words' : 'units' }));
   });
-  return decisions;
+  return { segments, notes: [...notes] };
+}
+
+function cutSegment(
+  { open, job, deps }: OpenJob,
+  at: {
+    readonly plan: CutPlan;
+    readonly position: number;
+    readonly words: SegmentWords;
+    readonly quota: number;
+  },
+): FitResult {
+  const { plan, position, words, quota } = at;
+  const banned = plan.banned[position] ?? null;
+  const whole = open[position]?.tokens ?? 0;
+  const sentencesOnly = job.options.use_token_level_filter === false;
+  return cutWords({
+    words: banned === null ? words : { ...words, fixed: unbanned(words.fixed, banned) },
+    scores: plan.scores[position] ?? [],
+    by: 'score-per-token',
+    budgetTokens: sentencesOnly ? whole : Math.floor(quota + 1e-9),
+    tokenizer: deps.tokenizer,
+    ...(banned === null ? {} : { banned }),
+  });
 }
 
 /** Inside a sentence that goes, only what the caller declared or forced stays; see guards.ts on units. */

@@ -69,14 +69,14 @@ async function decide(scorer: SurprisalScorer, input: OpenJob): Promise<JobDecis
         return values === undefined ? Number.NaN : meanSurprisal(values, start, end);
       }),
   });
-  const segments = cutSegments(input, {
+  const cut = cutSegments(input, {
     method: 'llmlingua',
     choice,
     words: scored.map(({ words }) => words),
     scores: scored.map(({ words, scored: values }) => shareTokens(values, words.groups).sums),
     banned,
   });
-  return { segments, order: orderOf(input, choice.kept) };
+  return { ...cut, order: orderOf(input, choice.kept) };
 }
 
 async function scoreSegment(

@@ -11,6 +11,7 @@ import { SluiceError } from '../core/errors.ts';
 import type { KeepScorer, TokenScores } from '../score/types.ts';
 import { runJob } from './job.ts';
 import type { JobDecision, OpenJob, SegmentDecision } from './job.ts';
+import { belowSurvivorsNote, decisionOf } from './llmlingua-cut.ts';
 import { contextQuotas } from './llmlingua-contexts.ts';
 import { scoreInChunks } from './llmlingua2-chunks.ts';
 import { decideByReference2 } from './llmlingua2-reference.ts';
@@ -80,6 +81,7 @@ async function decide(scorer: KeepScorer, input: OpenJob): Promise<JobDecision> 
   const filtered = kept.length < open.length;
   const quotas = filtered ? contextQuotas(input, kept) : open.map((s) => s.budgetTokens);
   const segments = new Map<number, SegmentDecision>();
+  const notes = new Set<string>();
   open.forEach(({ index, segment }, position) => {
     const own = judged[position];
     if (own === undefined) return;
@@ -94,10 +96,11 @@ async function decide(scorer: KeepScorer, input: OpenJob): Promise<JobDecision> 
       return;
     }
     const budgetTokens = Math.floor((quotas[position] ?? 0) + 1e-9);
-    const { mask } = cutForced({ ...own, budgetTokens, deps, options: job.options });
-    segments.set(index, { mask, method: 'llmlingua2' });
+    const cut = cutForced({ ...own, budgetTokens, deps, options: job.options });
+    if (cut.belowSurvivors) notes.add(belowSurvivorsNote);
+    segments.set(index, decisionOf(cut, { method: 'llmlingua2', guards: 'words' }));
   });
-  return { segments };
+  return { segments, notes: [...notes] };
 }
 
 /** Value of the first token that starts in (or reaches into) each group; NaN without one. */

@@ -84,8 +84,8 @@ async function decide(scorer: SurprisalScorer, input: OpenJob): Promise<JobDecis
         return -(await scoreDocument(question, { text, groups, questionFirst })).questionLoss;
       }),
   });
-  const segments = cutSegments(input, { method: 'longllmlingua', choice, words, scores, banned });
-  return { segments, order: orderOf(input, choice.kept) };
+  const cut = cutSegments(input, { method: 'longllmlingua', choice, words, scores, banned });
+  return { ...cut, order: orderOf(input, choice.kept) };
 }
 
 const none = { classes: [], literals: [], patterns: [] };

@@ -9,9 +9,11 @@
 import type { SurprisalScorer } from '../score/types.ts';
 import { sentenceRanges } from '../tokenize/sentences.ts';
 import { groupCosts } from './budget.ts';
+import type { FitResult } from './budget.ts';
 import { declaredOnly, survivorGroups } from './guards.ts';
 import { runJob, why } from './job.ts';
 import type { JobDecision, OpenJob, OpenSegment, SegmentDecision } from './job.ts';
+import { belowSurvivorsNote, decisionOf } from './llmlingua-cut.ts';
 import { requireSurprisal, scoringLanes, textSurprisal } from './llmlingua-surprisal.ts';
 import type { TextSurprisal } from './llmlingua-surprisal.ts';
 import { cutWords, groupMeans, mapBounded, segmentWords, shareTokens } from './llmlingua-words.ts';
@@ -49,16 +51,19 @@ export function createSelectiveContext(
 async function decide(scorer: SurprisalScorer, input: OpenJob): Promise<JobDecision> {
   const decided = await mapBounded(input.open, scoringLanes, async (segment) => ({
     index: segment.index,
-    decision: await decideSegment(scorer, input, segment),
+    ...(await decideSegment(scorer, input, segment)),
   }));
-  return { segments: new Map(decided.map(({ index, decision }) => [index, decision])) };
+  return {
+    segments: new Map(decided.map(({ index, decision }) => [index, decision])),
+    notes: decided.some(({ belowSurvivors }) => belowSurvivors) ? [belowSurvivorsNote] : [],
+  };
 }
 
 async function decideSegment(
   scorer: SurprisalScorer,
   { job, deps }: OpenJob,
   { segment, budgetTokens }: OpenSegment,
-): Promise<SegmentDecision> {
+): Promise<Settled> {
   const { text } = segment;
   const { tokenizer } = deps;
   const sentences = visibleSentences(text);
@@ -79,8 +84,8 @@ async function decideSegment(
       fixed: survivors.map((survives) => (survives === 1 ? why.survivor : 0)),
     };
     const scores = groupMeans(shareTokens(scored, sentences));
-    const { mask } = cutWords({ words, scores, by: 'score', budgetTokens, tokenizer });
-    return { mask, method: 'selective-context', guards: 'units' };
+    const cut = cutWords({ words, scores, by: 'score', budgetTokens, tokenizer });
+    return settled(cut, 'units');
   }
   const words = segmentWords(text, { tokenizer, survivors: job.survivors }, job.options);
   const firsts =
@@ -88,8 +93,17 @@ async function decideSegment(
       ? Array.from(words.groups.starts, (_, group) => group)
       : phraseStarts(text, words.groups);
   const scores = unitScores(scored, words.groups, firsts);
-  const { mask } = cutWords({ words, scores, by: 'score', budgetTokens, tokenizer });
-  return { mask, method: 'selective-context' };
+  return settled(cutWords({ words, scores, by: 'score', budgetTokens, tokenizer }), 'words');
+}
+
+interface Settled {
+  readonly decision: SegmentDecision;
+  readonly belowSurvivors: boolean;
+}
+
+function settled(cut: FitResult, guards: 'words' | 'units'): Settled {
+  const decision = decisionOf(cut, { method: 'selective-context', guards });
+  return { decision, belowSurvivors: cut.belowSurvivors };
 }
 
 /** Sentences without the white space around them. */
