@@ -48,7 +48,7 @@ export interface Sluice {
  */
 export async function createSluice(input: unknown = {}): Promise<Sluice> {
   const config = parseConfig(input);
-  const observer = createObserver(config.log);
+  const observer = createObserver({ ...config.log, version });
   const scorers = await createScorers({
     surprisal: config.score.model ?? scoutFolder,
     keep: config.score.classifier,

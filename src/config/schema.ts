@@ -83,9 +83,7 @@ const compress = z.strictObject({
   plain_text: z
     .boolean()
     .default(false)
-    .describe(
-      'Also compress user text of earlier turns and completion prompts without recognisable sections.',
-    ),
+    .describe('Also compress completion prompts without recognisable sections.'),
   body_wishes: z
     .boolean()
     .default(true)

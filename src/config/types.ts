@@ -59,7 +59,7 @@ export interface Config {
       /** Regular expressions as text; each compiles with the flags `gu`. */
       readonly patterns: readonly string[];
     };
-    /** Also compress user text of earlier turns and completion prompts without recognisable sections. */
+    /** Also compress completion prompts without recognisable sections. */
     readonly plain_text: boolean;
     /** Honour `sluice` fields inside bodies. */
     readonly body_wishes: boolean;

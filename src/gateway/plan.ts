@@ -14,7 +14,7 @@ export interface Unit {
 }
 
 export interface PlanOptions {
-  /** Also compress user text of earlier turns and prompts without recognisable sections. */
+  /** Also compress completion prompts without recognisable sections. */
   readonly plainText: boolean;
 }
 
@@ -56,10 +56,17 @@ function isUser(message: MessageSlice): boolean {
   return message.role === 'user' || message.role === null;
 }
 
-/** Pinned text of the user's message: what is left when documents and demonstrations are taken out. */
+/**
+ * The question inside a user message: what the detector calls so; else all of its pinned text that is neither code
+ * nor the frame around documents.
+ */
 function questionOf(spans: readonly Span[]): string {
-  return spans
-    .filter((span) => span.policy === 'pinned' && span.reason !== 'code-block')
+  const asked = spans.filter((span) => span.kind === 'question');
+  const rest = spans.filter(
+    ({ policy, reason }) =>
+      policy === 'pinned' && reason !== 'code-block' && reason !== 'document-section',
+  );
+  return (asked.length > 0 ? asked : rest)
     .map((span) => span.text.trim())
     .filter((text) => text !== '')
     .join('\n');
@@ -67,8 +74,6 @@ function questionOf(spans: readonly Span[]): string {
 
 /** The policy after configuration. */
 export function effectivePolicy(span: Span, options: PlanOptions): Policy {
-  if (span.reason === 'plain-prompt' || span.reason === 'earlier-turn') {
-    return options.plainText ? 'compressible' : 'pinned';
-  }
+  if (span.reason === 'plain-prompt' && options.plainText) return 'compressible';
   return span.policy;
 }

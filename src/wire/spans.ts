@@ -18,12 +18,13 @@ export function spansOf(found: Found): Span[] {
   const body = found.cursor.bytes;
   const texts = found.texts.map((text): Decoded => ({ ...text, text: decodeText(body, text.raw) }));
   const demonstrations = demonstrationMessages(texts);
-  const lastUser = found.messages.findLast((message) => message.role === 'user')?.index;
   const spans: Span[] = [];
   for (const text of texts) {
     const place: StringPlace = {
       role: text.role,
-      lastUser: text.role === 'prompt' || (text.role === 'user' && text.messageIndex === lastUser),
+      // Every user message is read as it was read when it was the last one: what was found in it must not change
+      // when the conversation goes on, or its forwarded bytes would.
+      lastUser: text.role === 'prompt' || text.role === 'user',
       partType: text.partType,
       demonstrationTurn: demonstrations.has(text.messageIndex),
     };

@@ -1,8 +1,6 @@
 /** The Python client against the embedded backend: what a fresh machine has. */
-import assert from 'node:assert/strict';
-import { spawnSync } from 'node:child_process';
 import { test } from 'node:test';
-import { startSluice, stop } from './processes.ts';
+import { runPython, startSluice, stop } from './processes.ts';
 
 test('the Python client of OpenAI chats with the embedded backend', async (t) => {
   const python = process.env['SLUICE_IT_PYTHON'];
@@ -14,14 +12,7 @@ test('the Python client of OpenAI chats with the embedded backend', async (t) =>
   }
   const sluice = await startSluice([]);
   try {
-    const run = spawnSync(
-      python,
-      ['test/integration/openai_client.py', `${sluice.url}/v1`, 'scout'],
-      {
-        encoding: 'utf8',
-      },
-    );
-    assert.equal(run.status, 0, run.stderr);
+    await runPython(python, [`${sluice.url}/v1`, 'scout']);
   } finally {
     await stop(sluice.child);
   }

@@ -1,12 +1,11 @@
 /** What every real engine behind Sluice must show; one scripted run. */
 import assert from 'node:assert/strict';
-import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { test } from 'node:test';
 import OpenAI from 'openai';
 import { documents, question } from '../../examples/documents.ts';
 import { startRecorder, type Recorder } from './recorder.ts';
-import { startSluice, stop } from './processes.ts';
+import { runPython, startSluice, stop } from './processes.ts';
 
 export interface RealEngine {
   readonly name: string;
@@ -58,20 +57,13 @@ export function engineSuite(name: string, start: () => Promise<RealEngine | stri
         const backend = response.headers.get('x-sluice-backend') ?? '';
         assert.ok(backend.startsWith(engine.kind), `${backend} is not ${engine.kind}`);
       });
-      await t.test('the Python client of OpenAI', (inner) => {
+      await t.test('the Python client of OpenAI', async (inner) => {
         const python = process.env['SLUICE_IT_PYTHON'];
         if (python === undefined) {
           inner.skip('SLUICE_IT_PYTHON does not name a Python with the openai package');
           return;
         }
-        const run = spawnSync(
-          python,
-          ['test/integration/openai_client.py', `${sluice.url}/v1`, engine.model],
-          {
-            encoding: 'utf8',
-          },
-        );
-        assert.equal(run.status, 0, run.stderr);
+        await runPython(python, [`${sluice.url}/v1`, engine.model]);
       });
     } finally {
       await stop(sluice.child);

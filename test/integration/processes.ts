@@ -82,3 +82,14 @@ export async function startSluice(
   if (url === undefined) throw new Error(`unexpected first line: ${line}`);
   return { url, child };
 }
+
+/** The official Python client in a process of its own. @throws Error with its stderr when it fails */
+export async function runPython(python: string, args: readonly string[]): Promise<void> {
+  const child = spawn(python, ['test/integration/openai_client.py', ...args], {
+    stdio: ['ignore', 'ignore', 'pipe'],
+  });
+  let errors = '';
+  child.stderr.on('data', (chunk: Buffer) => (errors += chunk.toString()));
+  const [code] = (await once(child, 'close')) as [number];
+  if (code !== 0) throw new Error(errors);
+}

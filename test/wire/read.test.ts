@@ -150,14 +150,19 @@ test('pointers, roles and pinned tool calls', () => {
   );
 });
 
-test('a last user message without text leaves no earlier one in its place', () => {
-  const request = read({
-    messages: [
-      { role: 'user', content: 'What is this?' },
-      { role: 'user', content: [{ type: 'image_url', image_url: { url: 'x' } }] },
-    ],
-  });
-  assert.notEqual(request.spans[0]?.kind, 'question');
+test('a user message is read the same when the conversation goes on', () => {
+  const first = {
+    role: 'user',
+    content: `<document>\n${'Rain fell. '.repeat(50)}</document>\n\nWhat fell?`,
+  };
+  const facts = (messages: unknown[]): unknown[] =>
+    read({ messages })
+      .spans.filter((span) => span.messageIndex === 0)
+      .map(({ start, end, kind, policy, reason }) => [start, end, kind, policy, reason]);
+  assert.deepEqual(
+    facts([first, { role: 'assistant', content: 'Rain.' }, { role: 'user', content: 'Sure?' }]),
+    facts([first]),
+  );
 });
 
 test('a declared part is one span of the declared kind, policy and rate', () => {
