@@ -35,15 +35,16 @@ const patterns = {
     `(?:[A-Za-z]:[\\\\\\/]|\\\\\\\\|~\\/|\\.{1,2}\\/|\\/)?(?:${nameStart}|[.@\\-])(?:${nameRest}|[.@+~%=\\-]){0,255}(?:[\\/\\\\](?:${nameRest}|[.@+~%=\\-]){1,255})*[\\/\\\\]?`,
   ),
   number: sticky(
-    "[\\-+−±]?\\p{Sc}?\\p{Nd}+(?:[.,:'’_\\/\\-–٫٬]\\p{Nd}+|[\\u00A0\\u202F]\\p{Nd}{3}(?!\\p{Nd})|T\\p{Nd}{2}(?=:))*(?:[eE][+\\-]?\\p{Nd}+)?(?:Z(?![\\p{L}\\p{N}])|[+\\-]\\p{Nd}{2}:\\p{Nd}{2})?(?:[ \\u00A0\\u202F]?(?:[%‰°]|℃|℉)[CFK]?|\\p{Sc}|[ \\u00A0\\u202F]?(?:[kMGTP]i?B|[kMG]?Hz|[µmcdk]?[gm]|[kM]?W|[mk]?[lL]|kWh|mAh|[mµn]s|km\\/h|mph|min|USD|EUR|GBP|JPY|CNY)(?![\\p{L}\\p{N}_'’])|[a-zA-Zµ]{1,3}(?![\\p{L}\\p{N}_\\-]))?",
+    "[\\-+−±]?\\p{Sc}?\\p{Nd}+(?:[.,:'’_\\/\\-–٫٬]\\p{Nd}+|[\\u00A0\\u202F]\\p{Nd}{3}(?!\\p{Nd})|T\\p{Nd}{2}(?=:))*(?:[eE][+\\-]?\\p{Nd}+)?(?:Z(?![\\p{L}\\p{M}\\p{N}])|[+\\-]\\p{Nd}{2}:\\p{Nd}{2})?(?:[ \\u00A0\\u202F]?(?:[%‰°]|℃|℉)[CFK]?|\\p{Sc}|[ \\u00A0\\u202F]?(?:[kMGTP]i?B|[kMG]?Hz|[µmcdk]?[gm]|[kM]?W|[mk]?[lL]|kWh|mAh|[mµn]s|km\\/h|mph|min|USD|EUR|GBP|JPY|CNY)(?![\\p{L}\\p{M}\\p{N}_'’])|[a-zA-Zµ]{1,3}(?![\\p{L}\\p{M}\\p{N}_\\-]))?",
   ),
   name: sticky(
-    `[CF]#(?!${nameRest})|C\\+\\+(?!${nameRest})|[@#$]?(?:--?(?=\\p{L}))?${nameStart}${nameRest}*(?:(?:['’]|[\\-‐‑]|::|->|\\.(?!\\p{Lu}\\p{Ll}+(?![\\p{L}\\p{N}_.\\(])))${nameStart}${nameRest}*)*`,
+    `[CF]#(?!${nameRest})|C\\+\\+(?!${nameRest})|[@#$]?(?:--?(?=\\p{L}))?${nameStart}${nameRest}*(?:(?:['’]|[\\-‐‑]|::|->|\\.(?!\\p{Lu}\\p{Ll}+(?![\\p{L}\\p{M}\\p{N}_.\\(])))${nameStart}${nameRest}*)*`,
   ),
   unspaced: sticky(`${unspacedScripts}[${unspacedScripts}\\p{M}]{0,${SEGMENT_LIMIT - 1}}\\p{M}*`),
   emoji: sticky(
     '(?:\\p{RI}{2}|[0-9#*]\\uFE0F?\\u20E3|(?:\\p{Emoji_Presentation}|\\p{Extended_Pictographic})(?:\\uFE0F|\\p{EMod})?[\\u{E0020}-\\u{E007F}]*(?:\\u200D(?:\\p{Emoji_Presentation}|\\p{Extended_Pictographic})(?:\\uFE0F|\\p{EMod})?)*)',
   ),
+  marks: sticky('\\p{M}+'),
   /** One sign with its marks, or a run of the same sign. */
   sign: sticky('([\\p{P}\\p{S}])(?:\\1+|[\\p{M}\\p{Cf}]*)'),
   /** Anything left (controls, lone marks, unassigned), one character with its marks. */
@@ -202,9 +203,14 @@ function readOne(text: string, at: number, into: Collector): number {
   const wide = code > 127 ? readWide(text, at, into) : readKeycap(text, at, into);
   if (wide > at) return wide;
   const atom = mayStartAtom(text, at, code) ? readAtom(text, at) : null;
-  if (atom !== null) return push(into, at, atom.end, atom.kind);
+  if (atom !== null) return push(into, at, withMarks(text, atom.end), atom.kind);
   const sign = endOf(patterns.sign, text, at);
   return push(into, at, sign > at ? sign : endOf(patterns.other, text, at), 'punctuation');
+}
+
+/** Combining marks stay with what stands before them, whatever that is. */
+function withMarks(text: string, end: number): number {
+  return end < text.length && text.charCodeAt(end) > 0x2ff ? endOf(patterns.marks, text, end) : end;
 }
 
 /** `1️⃣`: an ASCII character that begins an emoji sequence; `at` when it does not. */
