@@ -103,7 +103,9 @@ function bestMatch(
 /** Many vocabularies have one token for a word at the start and another after a blank: the better reading counts. */
 function betterMatch(left: Match | null, right: Match | null): Match | null {
   if (left === null || right === null) return left ?? right;
-  return right.found / right.wanted > left.found / left.wanted ? right : left;
+  const lead = right.found / right.wanted - left.found / left.wanted;
+  const shorter = right.last - right.first < left.last - left.first;
+  return lead > 0 || (lead === 0 && shorter) ? right : left;
 }
 
 /** First of the ascending positions that is greater than `position`. */
