@@ -1,6 +1,7 @@
 /** Token ids of one pre-token ("piece"), with offsets inside the piece; the part of encoding that is worth caching. */
 import { boundedCache } from '../core/bounded-cache.ts';
 import type { LibraryModel } from './library.ts';
+import type { MergeTable } from './merges.ts';
 
 /** Parallel arrays, one entry per token; offsets in UTF-16 units from the start of the piece. */
 export interface PieceTokens {
@@ -37,44 +38,67 @@ function utf8Length(code: number): number {
   return code < 0x10000 ? 3 : 4;
 }
 
+/** Longer pieces (in bytes) are merged by the library's heap. */
+const SHORT_PIECE = 96;
+
+export interface ByteLevelParts {
+  readonly model: LibraryModel;
+  /** The sign that stands for each byte. */
+  readonly signs: readonly string[];
+  /** Merging over integers, where the model allows it. */
+  readonly merges: MergeTable | null;
+  /** True for models that take a piece as one token when the vocabulary has it, whatever the merges say. */
+  readonly wholePieces: boolean;
+}
+
 /**
  * Tokens of a piece under byte-level BPE: one sign of a token stands for one byte, so offsets follow from byte
  * lengths. A token that begins inside a character starts at that character; one that ends inside ends after it.
  */
-export function byteLevelReader(
-  model: LibraryModel,
-  signs: readonly string[],
-): (piece: string) => PieceTokens {
+export function byteLevelReader(parts: ByteLevelParts): (piece: string) => PieceTokens {
+  const { model, signs, merges, wholePieces } = parts;
   const encoder = new TextEncoder();
   return (piece) => {
     const bytes = encoder.encode(piece);
+    if (merges !== null && !wholePieces && bytes.length <= SHORT_PIECE)
+      return place(model, merges.merge(bytes), piece, bytes.length);
     let mapped = '';
     for (const byte of bytes) mapped += signs[byte] ?? '';
-    const tokens = model.encode([mapped]);
-    return bytes.length === piece.length
-      ? placeBySigns(model, tokens)
-      : placeByBytes(model, tokens, piece);
+    const whole = wholePieces ? model.tokens_to_ids.get(mapped) : undefined;
+    if (whole !== undefined) return place(model, [whole], piece, bytes.length);
+    if (merges !== null && bytes.length <= SHORT_PIECE)
+      return place(model, merges.merge(bytes), piece, bytes.length);
+    const ids: number[] = [];
+    for (const token of model.encode([mapped])) {
+      const id = idOf(model, token);
+      if (id !== undefined) ids.push(id);
+    }
+    return place(model, ids, piece, bytes.length);
   };
 }
 
-function placeBySigns(model: LibraryModel, tokens: readonly string[]): PieceTokens {
-  const ids: number[] = [];
+/** Offsets of tokens from their lengths in bytes. */
+function place(
+  model: LibraryModel,
+  ids: readonly number[],
+  piece: string,
+  bytes: number,
+): PieceTokens {
+  const owner = bytes === piece.length ? null : ownersOf(piece);
   const starts: number[] = [];
   const ends: number[] = [];
-  let at = 0;
-  for (const token of tokens) {
-    const id = idOf(model, token);
-    if (id === undefined) continue;
-    ids.push(id);
-    starts.push(at);
-    at += token.length;
-    ends.push(at);
+  let byte = 0;
+  for (const id of ids) {
+    const from = byte;
+    byte = Math.min(bytes, byte + (model.vocab[id]?.length ?? 1));
+    starts.push(owner === null ? from : (owner[from] ?? piece.length));
+    ends.push(owner === null ? byte : endOfCharacter(owner, byte));
   }
   return { ids, starts, ends };
 }
 
-function placeByBytes(model: LibraryModel, tokens: readonly string[], piece: string): PieceTokens {
-  // for every byte: where its character starts; and one entry past the end
+/** For every byte of the text, and for the place after it: where the byte's character starts. */
+function ownersOf(piece: string): number[] {
   const owner: number[] = [];
   for (let i = 0; i < piece.length;) {
     const code = piece.codePointAt(i) ?? 0;
@@ -82,21 +106,13 @@ function placeByBytes(model: LibraryModel, tokens: readonly string[], piece: str
     i += code > 0xffff ? 2 : 1;
   }
   owner.push(piece.length);
-  const ids: number[] = [];
-  const starts: number[] = [];
-  const ends: number[] = [];
-  let byte = 0;
-  for (const token of tokens) {
-    const id = idOf(model, token);
-    if (id === undefined) continue;
-    ids.push(id);
-    starts.push(owner[byte] ?? piece.length);
-    byte = Math.min(owner.length - 1, byte + token.length);
-    let last = byte;
-    while (last < owner.length - 1 && owner[last] === owner[last - 1]) last++;
-    ends.push(owner[last] ?? piece.length);
-  }
-  return { ids, starts, ends };
+  return owner;
+}
+
+function endOfCharacter(owner: readonly number[], byte: number): number {
+  let last = byte;
+  while (last < owner.length - 1 && owner[last] === owner[last - 1]) last++;
+  return owner[last] ?? 0;
 }
 
 const byteToken = /^<0x([0-9A-F]{2})>$/;

@@ -1,7 +1,7 @@
 /** A `TextTokenizer` over one `tokenizer.json`. */
 import { SluiceError } from '../core/errors.ts';
 import { tokenBuffer, type TokenBuffer } from './buffer.ts';
-import { type AddedToken, type TokenizerDefinition, stringAt } from './definition.ts';
+import { type AddedToken, type TokenizerDefinition, isRecord, stringAt } from './definition.ts';
 import {
   type Library,
   type LibraryModel,
@@ -9,7 +9,14 @@ import {
   openLibrary,
 } from './library.ts';
 import { normalizeWithMap } from './normalize.ts';
-import { byteLevelReader, cachePieces, type PieceTokens, surfaceReader } from './pieces.ts';
+import { mergeTable } from './merges.ts';
+import {
+  type ByteLevelParts,
+  byteLevelReader,
+  cachePieces,
+  type PieceTokens,
+  surfaceReader,
+} from './pieces.ts';
 import type { Encoding, TextTokenizer } from './types.ts';
 
 export interface TextTokenizerOptions {
@@ -128,7 +135,7 @@ function encoderOf(
     !before.some(({ type }) => type === 'ByteLevel')
   )
     return byteLevelEncoder(
-      model,
+      byteLevelParts(definition, model, signsOf(last.part)),
       before.map(({ part }) => part),
       last.part,
     );
@@ -138,12 +145,28 @@ function encoderOf(
 const signsOf = (rule: LibraryPreTokenizer): string[] =>
   Array.from({ length: 256 }, (_, byte) => rule.byte_encoder?.[byte] ?? '');
 
-function byteLevelEncoder(
+function byteLevelParts(
+  definition: TokenizerDefinition,
   model: LibraryModel,
+  signs: readonly string[],
+): ByteLevelParts {
+  const rules = isRecord(definition.json['model']) ? definition.json['model'] : {};
+  // rules that change the signs themselves are left to the library
+  const plain = !rules['end_of_word_suffix'] && !rules['continuing_subword_prefix'];
+  return {
+    model,
+    signs,
+    merges: plain ? mergeTable(rules['merges'], model.tokens_to_ids, signs) : null,
+    wholePieces: rules['ignore_merges'] === true,
+  };
+}
+
+function byteLevelEncoder(
+  parts: ByteLevelParts,
   before: readonly LibraryPreTokenizer[],
   last: LibraryPreTokenizer,
 ): Encoder {
-  const read = cachePieces(byteLevelReader(model, signsOf(last)));
+  const read = cachePieces(byteLevelReader(parts));
   const words = last.use_regex === true ? (last.pattern ?? null) : null;
   const piecesOf = (text: string): string[] => {
     const pieces = before.reduce<string[]>((list, step) => step.pre_tokenize(list), [text]);
@@ -198,7 +221,9 @@ function surfaceEncoder(
       : '';
   const byteSigns = byteSignsOf(library);
   const read = cachePieces(
-    byteSigns === null ? surfaceReader(model, continuing) : byteLevelReader(model, byteSigns),
+    byteSigns === null
+      ? surfaceReader(model, continuing)
+      : byteLevelReader(byteLevelParts(definition, model, byteSigns)),
   );
   const words = wordSplitter(library, definition);
   const piecesOf = (text: string, offset: number): string[] => {
@@ -229,7 +254,7 @@ function surfaceEncoder(
       }
     },
     count(text) {
-      const { text: normalized } = normalizeWithMap(library.normalizers, text);
+      const normalized = library.normalizers.reduce((t, { part }) => part.normalize(t), text);
       let total = 0;
       for (const raw of piecesOf(normalized, 0))
         total += read(decodeBytes === null ? raw : decodeBytes(raw)).ids.length;
