@@ -96,12 +96,15 @@ function mustStay({ job }: OpenJob, { index, segment }: OpenSegment): boolean {
 /**
  * Tokens per position: clamp(base + addition by rank) x tokens, with the base that makes the sum the budget.
  *
+ * Where all stay and none is preferred, that is each segment's own share.
+ *
  * @param order Kept positions, best first.
  */
 export function contextQuotas({ open, job }: OpenJob, order: readonly number[]): number[] {
   const budget = open.reduce((sum, s) => sum + (s.ownRate ? 0 : s.budgetTokens), 0);
   const delta = job.options.dynamic_context_compression_ratio ?? 0;
   const shared = order.filter((position) => open[position]?.ownRate === false);
+  if (delta === 0 && order.length === open.length) return open.map((s) => s.budgetTokens);
   const additions = dynamicRatios(shared.length, delta);
   const tokens = shared.map((position) => open[position]?.tokens ?? 0);
   const spent = (base: number): number =>

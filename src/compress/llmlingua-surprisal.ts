@@ -177,12 +177,17 @@ export function meanSurprisal(
   start = 0,
   end: number = Number.POSITIVE_INFINITY,
 ): number {
-  let sum = 0;
-  let count = 0;
-  scored.starts.forEach((at, i) => {
-    if (at < start || at >= end) return;
-    sum += scored.values[i] ?? 0;
-    count++;
-  });
-  return count === 0 ? Number.NaN : sum / count;
+  return mean(scored.values.subarray(tokenAt(scored, start), tokenAt(scored, end)));
+}
+
+/** First token that starts at or after the offset. */
+function tokenAt({ starts }: TextSurprisal, offset: number): number {
+  let low = 0;
+  let high = starts.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if ((starts[middle] ?? 0) < offset) low = middle + 1;
+    else high = middle;
+  }
+  return low;
 }
