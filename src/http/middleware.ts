@@ -134,7 +134,7 @@ async function readRaw(
   announced: number | null,
 ): Promise<Buffer | null> {
   if ((announced ?? 0) > gateway.inspectBytes) return null;
-  const body = await bufferBody(request, announced, gateway.inspectBytes);
+  const body = await bufferBody(request, { announced, limit: gateway.inspectBytes });
   if (body === null) throw new SluiceError('ABORTED', 'The client went away');
   if (body.whole) return body.bytes;
   const message = `A chunked body passed ${gateway.inspectBytes} bytes`;

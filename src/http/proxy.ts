@@ -115,7 +115,10 @@ async function forwardDialect(deps: ProxyDeps, exchange: Exchange): Promise<void
     send(deps, exchange, prepared, bodyStream(request, null));
     return;
   }
-  const body = await bufferBody(request, head.contentLength, gateway.inspectBytes);
+  const body = await bufferBody(request, {
+    announced: head.contentLength,
+    limit: gateway.inspectBytes,
+  });
   if (body === null) return;
   if (!body.whole) {
     const prepared = gateway.bypass(target.path, reason ?? 'body-too-large', tenant);

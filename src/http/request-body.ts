@@ -4,22 +4,28 @@ import { PassThrough, type Readable } from 'node:stream';
 
 /** Announced lengths up to this are gathered from chunks; above it the whole buffer is allocated once. */
 const gatherBytes = 64 * 1024;
+/** A client that sends nothing of its body for this long is cut off: what it has sent so far is held in memory. */
+const silenceMs = 60_000;
 
 export type BufferedBody =
   | { readonly whole: true; readonly bytes: Buffer }
   /** Longer than the limit: `start` was read, the rest is still in the request. */
   | { readonly whole: false; readonly start: Buffer };
 
-/**
- * Reads the body up to `limit` bytes. Resolves with null when the client went away before the end.
- *
- * @param announced `content-length`, or null for a chunked body
- */
+export interface BufferOptions {
+  /** `content-length`, or null for a chunked body. */
+  readonly announced: number | null;
+  /** Bytes that are read at most. */
+  readonly limit: number;
+  readonly silenceMs?: number;
+}
+
+/** Reads the body up to a limit. Resolves with null when the client went away, or fell silent, before the end. */
 export function bufferBody(
   request: IncomingMessage,
-  announced: number | null,
-  limit: number,
+  options: BufferOptions,
 ): Promise<BufferedBody | null> {
+  const { announced, limit } = options;
   return new Promise((resolve) => {
     const target =
       announced !== null && announced > gatherBytes && announced <= limit
@@ -43,8 +49,16 @@ export function bufferBody(
     const finish = (result: BufferedBody | null): void => {
       request.off('data', onData).off('end', onEnd).off('close', onClose);
       chunks = [];
+      clearImmediate(later);
+      if (timed) request.setTimeout(0);
       resolve(result);
     };
+    // Most bodies arrive with their head; only the others are worth a timer. Without a listener it ends the socket.
+    let timed = false;
+    const later = setImmediate(() => {
+      timed = true;
+      request.setTimeout(options.silenceMs ?? silenceMs);
+    });
     request.on('data', onData).on('end', onEnd).on('close', onClose);
   });
 }

@@ -144,7 +144,7 @@ async function readCall(
     throw new SluiceError('REQUEST_INVALID', message);
   }
   if ((head.contentLength ?? 0) > limit) throw tooLarge(String(head.contentLength));
-  const body = await bufferBody(request, head.contentLength, limit);
+  const body = await bufferBody(request, { announced: head.contentLength, limit });
   if (body === null) throw new SluiceError('ABORTED', 'The client went away');
   if (!body.whole) throw tooLarge(`more than ${limit}`);
   const controller = new AbortController();

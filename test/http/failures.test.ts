@@ -1,8 +1,9 @@
 /** What clients see when something breaks, and what the upstream is spared. */
 import assert from 'node:assert/strict';
 import { createServer, connect, type Socket } from 'node:net';
-import { request as httpRequest } from 'node:http';
+import { createServer as createHttpServer, request as httpRequest } from 'node:http';
 import { test, type TestContext } from 'node:test';
+import { bufferBody } from '../../src/http/request-body.ts';
 import { startFakeUpstream } from '../helpers/fake-upstream.ts';
 import { startProxy } from '../helpers/proxy.ts';
 import { send } from '../helpers/raw-client.ts';
@@ -281,4 +282,19 @@ test('an upstream that answers before it has read an upload still reaches the cl
     setTimeout(() => request.end(), 200);
   });
   assert.deepEqual(answer, { status: 413, text: 'too large' });
+});
+
+test('a client that falls silent within its body is cut off', async (t) => {
+  let ended: ((result: unknown) => void) | undefined;
+  const result = new Promise((resolve) => (ended = resolve));
+  const server = createHttpServer((request) => {
+    void bufferBody(request, { announced: 100, limit: 1000, silenceMs: 100 }).then(ended);
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  t.after(() => server.close());
+  const address = server.address();
+  assert(typeof address === 'object' && address !== null);
+  const socket = await rawClient(t, address.port, rawPost('x'.repeat(100)).slice(0, -50));
+  await new Promise<void>((resolve) => socket.once('close', () => resolve()));
+  assert.equal(await result, null);
 });

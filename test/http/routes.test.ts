@@ -30,6 +30,7 @@ const post = (proxy: TestProxy, path: string, body: unknown, headers = {}): Prom
     body: typeof body === 'string' ? body : JSON.stringify(body),
   });
 
+// oxlint-disable-next-line typescript/no-explicit-any -- tests look into answers of any shape
 const json = (answer: RawAnswer): any => JSON.parse(answer.body.toString());
 
 /** Keeps every second word; counts words. */
@@ -254,7 +255,10 @@ test('POST /llm/v1/compressPrompt: ranges, ids and tags', async (t) => {
     }),
   );
   assert.deepEqual(
-    answer.text.map((item: any) => [item.msg_id, item.compress_prompt]),
+    answer.text.map((item: { msg_id: number; compress_prompt: string }) => [
+      item.msg_id,
+      item.compress_prompt,
+    ]),
     [
       [1, 'one three'],
       [7, 'keep this a c e and this'],

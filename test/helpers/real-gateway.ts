@@ -1,0 +1,34 @@
+/** The real gateway over the real compressors that need no model, with a tokenizer without a vocabulary. */
+import type { Backend } from '../../src/backends/types.ts';
+import { createCompressor } from '../../src/compress/create.ts';
+import { parseConfig } from '../../src/config/load.ts';
+import { systemClock } from '../../src/core/clock.ts';
+import { createGateway } from '../../src/gateway/gateway.ts';
+import type { Gateway } from '../../src/gateway/types.ts';
+import { createObserver } from '../../src/observe/observer.ts';
+import { createMemoryLedger } from '../../src/reuse/memory-ledger.ts';
+import { fakeTokenizer } from './fake-tokenizer.ts';
+
+export function createModellessGateway(
+  backend: Backend,
+  compress: Readonly<Record<string, unknown>> = {},
+): Gateway {
+  const config = parseConfig({
+    log: { level: 'silent' },
+    compress: { method: 'extractive', rate: 0.5, min_tokens: 40, ...compress },
+  });
+  const tokenizer = fakeTokenizer();
+  const observer = createObserver(config.log);
+  return createGateway({
+    config,
+    backend,
+    tokenizer,
+    compressors: (method) =>
+      createCompressor(method, { tokenizer, scorers: { surprisal: null, keep: null } }),
+    ledger: createMemoryLedger({ maxBytes: config.limits.decisions_bytes }),
+    observer,
+    clock: systemClock,
+    checks: {},
+    close: async () => observer.close(),
+  });
+}
