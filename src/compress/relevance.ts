@@ -25,11 +25,12 @@ const weights = {
   best: 0.4,
   /** Share of the better neighbour's BM25 that a sentence inherits: answers stand next to the question's words. */
   neighbour: 0.3,
-  /** The same between turns of a conversation. */
-  turn: 0.5,
+  /** What a turn of a conversation inherits per turn of distance, from the turns within `turnReach` on both sides. */
+  turn: 0.7,
+  turnReach: 4,
   /** Numbers and names per word, as z-score: what questions ask for. More in conversations, where much is courtesy. */
   facts: 0.2,
-  turnFacts: 0.5,
+  turnFacts: 0.25,
 } as const;
 
 /**
@@ -73,9 +74,12 @@ function spreadToNeighbours(units: readonly PoolUnit[], own: Float64Array): Floa
   return own.map((value, i) => {
     const unit = units[i];
     if (unit === undefined) return value;
-    const share = unit.turn ? weights.turn : weights.neighbour;
     const near = (j: number): number => (units[j]?.document === unit.document ? (own[j] ?? 0) : 0);
-    return value + share * Math.max(near(i - 1), near(i + 1));
+    if (!unit.turn) return value + weights.neighbour * Math.max(near(i - 1), near(i + 1));
+    let sum = value;
+    for (let far = 1; far <= weights.turnReach; far++)
+      sum += weights.turn ** far * (near(i - far) + near(i + far));
+    return sum;
   });
 }
 
@@ -128,6 +132,8 @@ function cosine(index: TermIndex, unit: number, centroid: Weights | undefined): 
 /** Numbers and names per word: what a reader cannot guess. */
 function factDensity(text: string): number {
   const words = text.match(/[\p{L}\p{N}]+/gu) ?? [];
-  const facts = words.filter((word, i) => /\p{N}/u.test(word) || (i > 0 && /^\p{Lu}/u.test(word)));
+  const facts = words.filter(
+    (word, i) => /\p{N}/u.test(word) || (i > 0 && /^\p{Lu}\p{L}/u.test(word)),
+  );
   return facts.length / Math.sqrt(words.length + 5);
 }
