@@ -112,6 +112,7 @@ test('a slow reader does not make the proxy grow', async (t) => {
   await sleep(1500);
   const { rss } = await proxy.memory();
   const grown = (rss - start.rss) / readers.length;
+  t.diagnostic(`${(grown / 1024).toFixed(0)} KiB per slow reader`);
   assert(grown < 3 << 20, `${(grown / 1024).toFixed(0)} KiB per slow reader`);
 });
 
@@ -193,6 +194,7 @@ for (const { name, inspectBytes } of [
     assert(answer.includes(String(bodyBytes)));
     const { peak } = await proxy.memory();
     const growth = (peak - start.rss) / bodyBytes;
+    t.diagnostic(`grew by ${growth.toFixed(2)} x`);
     assert(growth <= 3, `resident memory grew by ${growth.toFixed(2)} x the body`);
   });
 }
