@@ -3,10 +3,11 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { cpus, loadavg } from 'node:os';
 import { join } from 'node:path';
 import { passthrough } from './passthrough.ts';
+import { compression } from './compression.ts';
 import type { BenchModule, BenchRow } from './types.ts';
 
 /** Every bench; add yours here. */
-const benches: readonly BenchModule[] = [passthrough];
+const benches: readonly BenchModule[] = [passthrough, compression];
 
 const folder = join(import.meta.dirname, 'results');
 
