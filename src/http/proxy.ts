@@ -48,7 +48,7 @@ export function createProxy(
   return async function proxy(request, response, target) {
     try {
       const head = splitRequestHeaders(request.rawHeaders);
-      if (head.upgrade?.toLowerCase().includes('websocket') === true) return refuse(response);
+      if (head.upgrade?.toLowerCase().includes('websocket') === true) return refuseTunnel(response);
       const exchange: Exchange = {
         request,
         response,
@@ -70,11 +70,9 @@ export function createProxy(
 }
 
 /** Tunnels would hide a conversation from every rule of this proxy; servers offer the same routes without them. */
-function refuse(response: ServerResponse): void {
-  const body =
-    '{"error":{"message":"Sluice does not tunnel WebSocket connections. Use the HTTP routes.",';
-  response.writeHead(501, { 'content-type': 'application/json', connection: 'close' });
-  response.end(`${body}"type":"invalid_request_error","param":null,"code":"UPGRADE_UNSUPPORTED"}}`);
+function refuseTunnel(response: ServerResponse): void {
+  const message = 'WebSocket connections are not tunnelled; use the HTTP routes';
+  sendDialectError(response, new SluiceError('REQUEST_INVALID', message), ['connection', 'close']);
 }
 
 function fail(deps: ProxyDeps, response: ServerResponse<IncomingMessage>, error: unknown): void {

@@ -337,7 +337,7 @@ test('an Upgrade offer is ignored, except that a WebSocket is refused aloud', as
     path: '/v1/realtime',
     headers: { connection: 'Upgrade', upgrade: 'websocket', 'sec-websocket-version': '13' },
   });
-  assert.equal(refused.status, 501);
-  assert.equal(JSON.parse(refused.body.toString()).error.code, 'UPGRADE_UNSUPPORTED');
+  assert.equal(refused.status, 400);
+  assert.equal(JSON.parse(refused.body.toString()).error.code, 'REQUEST_INVALID');
   assert.equal(upstream.requests.length, 1);
 });
