@@ -1,6 +1,6 @@
 // Compiles src/ to dist/. Plain JavaScript, because it runs before anything is compiled.
 import { spawnSync } from 'node:child_process';
-import { existsSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -17,18 +17,36 @@ function newest(folder) {
   return latest;
 }
 
-/** Compiles into dist/ of `root`; exits the process with the compiler's code when it fails. */
+/**
+ * Compiles into dist/ of `root`; exits the process with the compiler's code when it fails. The result is put in place
+ * at once, so that two builds at the same time, or a command that starts meanwhile, never see half of it.
+ */
 export function build(root) {
   const require = createRequire(join(root, 'package.json'));
   const compiler = require.resolve('typescript/bin/tsc');
   const started = Date.now();
-  rmSync(join(root, 'dist'), { recursive: true, force: true });
-  const result = spawnSync(process.execPath, [compiler, '-p', 'tsconfig.build.json'], {
-    cwd: root,
-    stdio: ['ignore', 2, 2],
-  });
-  if (result.status !== 0) process.exit(result.status ?? 1);
-  writeFileSync(join(root, stampName), '');
+  const fresh = join(root, `dist.${process.pid}`);
+  const old = join(root, `dist.${process.pid}.old`);
+  const result = spawnSync(
+    process.execPath,
+    [compiler, '-p', 'tsconfig.build.json', '--outDir', fresh],
+    { cwd: root, stdio: ['ignore', 2, 2] },
+  );
+  if (result.status !== 0) {
+    rmSync(fresh, { recursive: true, force: true });
+    process.exit(result.status ?? 1);
+  }
+  writeFileSync(join(fresh, '.built'), '');
+  const dist = join(root, 'dist');
+  if (existsSync(dist)) renameSync(dist, old);
+  try {
+    renameSync(fresh, dist);
+  } catch (error) {
+    // Somebody else was faster; their build is as good as ours.
+    if (!existsSync(join(dist, '.built'))) throw error;
+    rmSync(fresh, { recursive: true, force: true });
+  }
+  rmSync(old, { recursive: true, force: true });
   process.stderr.write(
     `compiled src/ to dist/ in ${((Date.now() - started) / 1000).toFixed(1)} s\n`,
   );
