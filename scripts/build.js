@@ -1,6 +1,6 @@
 // Compiles src/ to dist/. Plain JavaScript, because it runs before anything is compiled.
 import { spawnSync } from 'node:child_process';
-import { existsSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, renameSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -36,7 +36,10 @@ export function build(root) {
     rmSync(fresh, { recursive: true, force: true });
     process.exit(result.status ?? 1);
   }
-  writeFileSync(join(fresh, '.built'), '');
+  // As old as the start: what was edited while the compiler ran is newer than the stamp.
+  const stamp = join(fresh, '.built');
+  writeFileSync(stamp, '');
+  utimesSync(stamp, started / 1000, started / 1000);
   const dist = join(root, 'dist');
   if (existsSync(dist)) renameSync(dist, old);
   try {
