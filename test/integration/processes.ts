@@ -77,7 +77,12 @@ export async function startSluice(
       detached: true,
     },
   );
-  const [line] = (await once(createInterface({ input: child.stdout }), 'line')) as [string];
+  const exited = once(child, 'exit').then(([code]) => {
+    throw new Error(`sluice ended with ${String(code)} before it listened`);
+  });
+  const lines = once(createInterface({ input: child.stdout }), 'line');
+  const [line] = (await Promise.race([lines, exited])) as [string];
+  exited.catch(() => {});
   const url = /^sluice listening on (http:\S+)$/.exec(line)?.[1];
   if (url === undefined) throw new Error(`unexpected first line: ${line}`);
   return { url, child };
