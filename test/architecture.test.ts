@@ -62,8 +62,6 @@ const packages: Record<string, string> = {
   'lru-cache': 'core',
   'prom-client': 'observe',
   pino: 'observe',
-  piscina: 'score',
-  'p-queue': 'score',
   commander: 'cli',
   'cli-progress': 'cli',
   zod: 'config',
