@@ -6,6 +6,8 @@
  * `dynamic_context_compression_ratio` 0.3; `reorder_context` stays `original`, because an order that changes with the
  * question makes the backend's cache useless.
  *
+ * Question and instruction are read, never charged to the budget: the budget is the segments'.
+ *
  * Passes: one over every document with the question after it (ranks it, and gives its own surprisals), and with
  * `condition_compare` one more over the documents that stay, with the question before them.
  */

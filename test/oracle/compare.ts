@@ -1,29 +1,55 @@
-/** Runs one llmlingua or longllmlingua case in reference mode and compares it with what the Python package did. */
+/** Runs llmlingua and longllmlingua cases in reference mode and compares them with what the Python package did. */
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { after, before, describe, test } from 'node:test';
 import { referenceModel } from '../../src/compress/reference/models.ts';
 import { referenceLlmlingua } from '../../src/compress/reference/llmlingua.ts';
 import { textLosses } from '../../src/compress/reference/contexts.ts';
 import type { MethodOptions } from '../../src/compress/types.ts';
 import type { SurprisalScorer } from '../../src/score/types.ts';
-import { sequenceJaccard, textsOf } from './load.ts';
+import type { ScorerPool } from '../../src/score/create.ts';
+import { oracleMissing, readCases, readExpectations, sequenceJaccard, textsOf } from './load.ts';
 import type { Expectation, OracleCase } from './load.ts';
+import { openOraclePool } from './pool.ts';
 
 export const punkt = JSON.parse(
   readFileSync(join('test', 'oracle', 'fixtures', 'punkt-sentences.json'), 'utf8'),
 ) as Readonly<Record<string, readonly (readonly number[])[]>>;
 
-/** Cases that take long because every window is computed from its start; all run with SLUICE_ORACLE=all. */
-const slow = new Set(['L04', 'L08', 'L10', 'L12', 'Q08']);
+/** Cases that take long because every window is computed from its start; in a file of their own. */
+const slow = new Set(['L04', 'L06', 'L08', 'L10', 'L12', 'L17', 'Q06', 'Q08']);
 
-/** Reason to skip one case, or false. */
-export function tooSlow(id: string): string | false {
-  return slow.has(id) && process.env['SLUICE_ORACLE'] !== 'all' && 'slow; set SLUICE_ORACLE=all';
+/** Declares one test per case that has an expectation. Slow ones run with SLUICE_ORACLE=all only. */
+export function describeReference(
+  methods: readonly OracleCase['method'][],
+  which: 'quick' | 'slow',
+): void {
+  const name = `${methods.join(' and ')} as the reference runs it (${which} cases)`;
+  describe(name, { skip: oracleMissing }, () => {
+    let pool: ScorerPool;
+    before(async () => {
+      pool = await openOraclePool({ surprisal: true });
+    });
+    after(() => pool.close());
+    if (oracleMissing !== false) return;
+    const skip =
+      which === 'slow' && process.env['SLUICE_ORACLE'] !== 'all' && 'slow; set SLUICE_ORACLE=all';
+    const expectations = readExpectations();
+    for (const oracle of readCases()) {
+      const expected = expectations.get(oracle.id);
+      if (!methods.includes(oracle.method) || expected?.trace === undefined) continue;
+      if (slow.has(oracle.id) !== (which === 'slow')) continue;
+      test(`${oracle.id} ${oracle.method}`, { skip }, async () => {
+        assert.ok(pool.surprisal);
+        await compareRun(pool.surprisal, oracle, expected);
+      });
+    }
+  });
 }
 
 /** Token ids equal, NLL within 1e-3, ranking equal, thresholds within 2e-3, kept positions Jaccard 0.99 or more. */
-export async function compareRun(
+async function compareRun(
   scorer: SurprisalScorer,
   oracle: OracleCase,
   expected: Expectation,

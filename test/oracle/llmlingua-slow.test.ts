@@ -1,0 +1,4 @@
+/** The long cases of llmlingua and longllmlingua against the Python reference on the same weights: see divergences.ts for the rest. */
+import { describeReference } from './compare.ts';
+
+describeReference(['llmlingua', 'longllmlingua'], 'slow');
