@@ -28,7 +28,7 @@ export function createExtractive(deps: CompressorDeps): Compressor {
 
 /**
  * All segments compete for one budget, except those with a rate of their own. With a question units are ranked by BM25
- * with a document prior, without one by facts and position (relevance.ts).
+ * with a document prior, without one by position, or by facts in conversations (relevance.ts).
  */
 export function decideExtractive(input: OpenJob): JobDecision {
   const segments = new Map<number, SegmentDecision>();

@@ -84,12 +84,12 @@ function spreadToNeighbours(units: readonly PoolUnit[], own: Float64Array): Floa
 }
 
 /** Mixture of the score without a question; see `salience`. */
-const salienceWeights = { facts: 0.5, lead: 2, laterParagraph: 0.25, turnCentrality: 0.3 } as const;
+const salienceWeights = { laterParagraph: 0.25, turnCentrality: 0.3 } as const;
 
 /**
- * Worth of each unit when no question is known: density of facts, and for documents how early the unit stands in its
- * paragraph (and, less so, the paragraph in its document); for turns of a conversation how central it is instead.
- * Centrality of sentences in documents is left out: it did worse than random sentences on every set with an answer.
+ * Worth of each unit when no question is known. In documents: how early the unit stands in its paragraph and, less so,
+ * the paragraph in its document; equal ones in order. In conversations: density of facts and how central the turn is.
+ * Centrality and facts are left out for documents: with them selection did worse than random sentences at low rates.
  */
 export function salience(units: readonly PoolUnit[]): Float64Array {
   const facts = zScores(units.map(({ text }) => factDensity(text)));
@@ -100,9 +100,7 @@ export function salience(units: readonly PoolUnit[]): Float64Array {
     const unit = units[i];
     if (unit === undefined) return 0;
     if (unit.turn) return value + salienceWeights.turnCentrality * (central[i] ?? 0);
-    const lead =
-      Math.log1p(unit.position) + salienceWeights.laterParagraph * Math.log1p(unit.paragraph);
-    return salienceWeights.facts * value - salienceWeights.lead * lead;
+    return -Math.log1p(unit.position) - salienceWeights.laterParagraph * Math.log1p(unit.paragraph);
   });
 }
 
