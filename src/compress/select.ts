@@ -159,22 +159,37 @@ class Pool {
     }
   }
 
+  /** Lets go of the last in rank, as many at a time as the excess should need: every count reads the text again. */
   dropUntilFits(ranked: readonly Unit[]): void {
-    for (let i = ranked.length - 1; i >= 0; i--) {
-      if (this.tokens() <= this.#choice.budgetTokens) return;
-      const unit = ranked[i];
-      if (unit !== undefined && this.#isKept(unit)) this.#release(unit);
+    let last = ranked.length - 1;
+    for (;;) {
+      let excess = this.tokens() - this.#choice.budgetTokens;
+      if (excess <= 0 || last < 0) return;
+      for (; excess > 0 && last >= 0; last--) {
+        const unit = ranked[last];
+        if (unit === undefined || !this.#isKept(unit)) continue;
+        this.#release(unit);
+        excess -= unit.cost;
+      }
     }
   }
 
   fill(ranked: readonly Unit[]): void {
     const { budgetTokens } = this.#choice;
     let tries = fillTries;
+    let used = this.tokens();
     for (const unit of ranked) {
-      if (this.#isKept(unit) || unit.cost > budgetTokens - this.tokens() + 1) continue;
+      if (used >= budgetTokens) return;
+      if (this.#isKept(unit) || unit.cost > budgetTokens - used + 1) continue;
       if (tries-- === 0) return;
+      const count = this.#counts[unit.segment] ?? null;
       this.take(unit, false);
-      if (this.tokens() > budgetTokens) this.#set(unit.segment, unit.unit, 0);
+      const now = this.tokens();
+      if (now <= budgetTokens) used = now;
+      else {
+        this.#set(unit.segment, unit.unit, 0);
+        this.#counts[unit.segment] = count;
+      }
     }
   }
 
