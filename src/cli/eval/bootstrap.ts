@@ -1,4 +1,5 @@
-/** Paired bootstrap over items, seeded, so that a table can be computed again. */
+/** Bootstrap over items, seeded, so that a table can be computed again. */
+import type { Estimate } from './types.ts';
 
 /** Small well-known generator (mulberry32); quality is ample for resampling. */
 function generator(seed: number): () => number {
@@ -15,11 +16,8 @@ export function mean(values: readonly number[]): number {
   return values.reduce((sum, value) => sum + value, 0) / values.length;
 }
 
-/** 95 % percentile interval of the mean over `resamples` resamples. */
-export function bootstrapInterval(
-  values: readonly number[],
-  resamples = 1000,
-): readonly [number, number] {
+/** The mean and its 95 % percentile interval over `resamples` resamples of the items; of differences: paired. */
+export function estimate(values: readonly number[], resamples = 1000): Estimate {
   const random = generator(20261121);
   const means: number[] = [];
   for (let round = 0; round < resamples; round += 1) {
@@ -30,5 +28,7 @@ export function bootstrapInterval(
     means.push(sum / values.length);
   }
   means.sort((a, b) => a - b);
-  return [means[Math.floor(resamples * 0.025)] ?? 0, means[Math.ceil(resamples * 0.975) - 1] ?? 0];
+  const low = means[Math.floor(resamples * 0.025)] ?? 0;
+  const high = means[Math.ceil(resamples * 0.975) - 1] ?? 0;
+  return { mean: mean(values), interval: [low, high] };
 }

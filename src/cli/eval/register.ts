@@ -1,18 +1,26 @@
 /** `sluice eval`: the quality table over evaluation sets. */
-import { mkdirSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { join, relative, resolve } from 'node:path';
 import { SingleBar } from 'cli-progress';
 import type { Command } from 'commander';
 import { baselineNames, methodNames } from '../../core/method.ts';
 import { SluiceError } from '../../core/errors.ts';
-import { createSluice, packageFolder } from '../../sluice.ts';
+import { packageFolder } from '../../sluice.ts';
 import { loadTokenizer } from '../../index.ts';
+import { armOpener } from './arms.ts';
+import { reportText, writeReport, type Report } from './report.ts';
 import { runEvaluation } from './run.ts';
-import { readSets } from './sets.ts';
-import { renderTable, tableOf } from './table.ts';
-import type { ArmName, ItemResult } from './types.ts';
+import { readSets, spread } from './sets.ts';
+import { macroOf, tableOf } from './table.ts';
+import type { ArmName, EvalItem, ItemResult } from './types.ts';
 
 const allArms: readonly ArmName[] = [...baselineNames, ...methodNames];
+/** Arms that run a network over every token. */
+const modelArms: ReadonlySet<ArmName> = new Set([
+  'selective-context',
+  'llmlingua',
+  'longllmlingua',
+  'llmlingua2',
+]);
 
 interface EvalFlags {
   readonly sets: string;
@@ -20,6 +28,7 @@ interface EvalFlags {
   readonly methods?: string;
   readonly rates: string;
   readonly limit?: string;
+  readonly modelLimit?: string;
   readonly out?: string;
   readonly classifier?: string;
   readonly backendTokenizer?: string;
@@ -34,36 +43,39 @@ export function register(program: Command): void {
     .option('--methods <names>', `comma-separated, of ${allArms.join(', ')} (default: all)`)
     .option('--rates <list>', 'comma-separated shares of tokens to keep', '0.5,0.33,0.2,0.1')
     .option('--limit <n>', 'at most n records of each set, evenly spread')
+    .option('--model-limit <n>', 'at most n of those for the methods that run a language model')
     .option(
       '--classifier <dir>',
       'token classifier for llmlingua2 (the arm is left out without one)',
     )
     .option('--backend-tokenizer <dir>', 'folder of a second tokenizer to count with')
-    .option('--out <dir>', 'also write table.md, table.json and items.jsonl there')
+    .option('--out <dir>', 'also write table.md, table.json and items/items.jsonl there')
     .action((flags: EvalFlags) => evaluate(flags));
 }
 
 async function evaluate(flags: EvalFlags): Promise<void> {
   const arms = armsOf(flags.methods);
+  const rates = flags.rates.split(',').map(rate);
+  const modelLimit = optionalWhole(flags.modelLimit, '--model-limit');
   const sets = readSets({
     folder: flags.sets,
     only: flags.only?.split(',') ?? [],
-    limit: flags.limit === undefined ? null : whole(flags.limit, '--limit'),
+    limit: optionalWhole(flags.limit, '--limit'),
   });
-  const sluice = await createSluice({
-    log: { level: 'silent' },
-    ...(flags.classifier === undefined ? {} : { score: { classifier: flags.classifier } }),
-  });
+  const all = [...sets.values()].flat();
+  const few = [...sets.values()].flatMap((items) => spread(items, modelLimit));
+  const items = (arm: ArmName): readonly EvalItem[] => (modelArms.has(arm) ? few : all);
   const results: ItemResult[] = [];
   const missing: string[] = [];
   const stop = new AbortController();
   process.once('SIGINT', () => stop.abort());
+  const opener = armOpener({ classifier: flags.classifier ?? null, rates, modelArms });
   try {
     await runEvaluation({
-      sets,
       arms,
-      rates: flags.rates.split(',').map(rate),
-      compressor: (arm) => sluice.compressor(arm),
+      items,
+      rates,
+      open: opener.open,
       backendTokenizer:
         flags.backendTokenizer === undefined ? null : loadTokenizer(flags.backendTokenizer),
       signal: stop.signal,
@@ -72,13 +84,51 @@ async function evaluate(flags: EvalFlags): Promise<void> {
       onProgress: progress(),
     });
   } finally {
-    await sluice.close();
+    await opener.close();
   }
-  const rows = tableOf(results, arms);
-  const table = renderTable(rows);
-  process.stdout.write(`${table}\n`);
-  for (const line of missing) process.stdout.write(`${line}\n`);
-  if (flags.out !== undefined) write(flags.out, { table, rows, results, missing });
+  const report = reportOf({ flags, arms, results, missing });
+  process.stdout.write(`${reportText(report)}\n`);
+  if (flags.out !== undefined) writeReport(flags.out, report, results);
+}
+
+function reportOf(run: {
+  readonly flags: EvalFlags;
+  readonly arms: readonly ArmName[];
+  readonly results: readonly ItemResult[];
+  readonly missing: readonly string[];
+}): Report {
+  const { flags, results } = run;
+  const arms = run.arms.filter((arm) => results.some((result) => result.arm === arm));
+  const cheap = arms.filter((arm) => !modelArms.has(arm));
+  const macros = [{ arms, rows: macroOf(results, arms) }];
+  if (flags.modelLimit !== undefined && cheap.length < arms.length && cheap.length > 0) {
+    macros.push({ arms: cheap, rows: macroOf(results, cheap) });
+  }
+  return {
+    command: commandLine(flags),
+    classifier: flags.classifier ?? null,
+    backendTokenizer: flags.backendTokenizer ?? null,
+    macros,
+    rows: tableOf(results, arms),
+    missing: run.missing,
+  };
+}
+
+/** The command that makes the same table again, with paths as seen from the package's folder. */
+function commandLine(flags: EvalFlags): string {
+  const path = (folder: string): string => relative(packageFolder, resolve(folder)) || '.';
+  const parts = [
+    ['--sets', path(flags.sets)],
+    ['--only', flags.only],
+    ['--methods', flags.methods],
+    ['--rates', flags.rates],
+    ['--limit', flags.limit],
+    ['--model-limit', flags.modelLimit],
+    ['--classifier', flags.classifier && path(flags.classifier)],
+    ['--backend-tokenizer', flags.backendTokenizer && path(flags.backendTokenizer)],
+    ['--out', flags.out && path(flags.out)],
+  ].filter(([, value]) => value !== undefined);
+  return ['npx sluice eval', ...parts.flat()].join(' ');
 }
 
 function armsOf(list: string | undefined): readonly ArmName[] {
@@ -99,13 +149,14 @@ function rate(text: string): number {
   );
 }
 
-function whole(text: string, flag: string): number {
+function optionalWhole(text: string | undefined, flag: string): number | null {
+  if (text === undefined) return null;
   const value = Number(text);
   if (Number.isInteger(value) && value > 0) return value;
   throw new SluiceError('REQUEST_INVALID', `${flag} is ${text}; a whole number above 0 is needed`);
 }
 
-/** A bar on a terminal, a line every tenth elsewhere. */
+/** A bar on a terminal, a line every half minute elsewhere. */
 function progress(): (done: number, total: number, label: string) => void {
   const bar = new SingleBar({
     format: '[{bar}] {percentage} % | {value}/{total} | {eta_formatted} left | {label}',
@@ -120,22 +171,4 @@ function progress(): (done: number, total: number, label: string) => void {
     started = true;
     bar.update(done, { label });
   };
-}
-
-function write(
-  folder: string,
-  data: {
-    table: string;
-    rows: unknown;
-    results: readonly ItemResult[];
-    missing: readonly string[];
-  },
-): void {
-  mkdirSync(folder, { recursive: true });
-  writeFileSync(join(folder, 'table.md'), [data.table, '', ...data.missing, ''].join('\n'));
-  writeFileSync(join(folder, 'table.json'), `${JSON.stringify(data.rows, null, 1)}\n`);
-  writeFileSync(
-    join(folder, 'items.jsonl'),
-    `${data.results.map((result) => JSON.stringify(result)).join('\n')}\n`,
-  );
 }

@@ -1,19 +1,31 @@
-/** Every item under every arm and rate; one item at a time, so that milliseconds mean something. */
-import type { CompressJob, CompressResult, Compressor, TextTokenizer } from '../../index.ts';
-import {
-  answerSurvives,
-  evidenceRecall,
-  mentionsKept,
-  prefixShare,
-  structureValid,
-} from './metrics.ts';
-import type { ArmName, EvalItem, ItemResult } from './types.ts';
+/** Every item under every arm and rate; one compression at a time, so that milliseconds mean something. */
+import type { CompressJob, Compressor, Segment, TextTokenizer } from '../../index.ts';
+import { evidenceRecall } from './evidence.ts';
+import { mentionsKept, mentionsOf, type MentionKind, type Mentions } from './mentions.ts';
+import { containsAnswer, normalise } from './normalise.ts';
+import { prefixStability } from './stability.ts';
+import { structureValid } from './structure.ts';
+import type { ArmName, ChatMessage, EvalItem, ItemResult } from './types.ts';
+
+/** An arm, ready to run. */
+export interface OpenArm {
+  readonly compressor: Compressor;
+  readonly tokenizer: TextTokenizer;
+  /** The way of a request at a rate; null for arms that the product does not offer on requests. */
+  readonly forward:
+    | ((
+        messages: readonly ChatMessage[],
+        ask: { readonly rate: number; readonly tenant: string },
+      ) => Promise<readonly ChatMessage[]>)
+    | null;
+  readonly close: () => Promise<void>;
+}
 
 export interface RunOptions {
-  readonly sets: ReadonlyMap<string, readonly EvalItem[]>;
   readonly arms: readonly ArmName[];
+  readonly items: (arm: ArmName) => readonly EvalItem[];
   readonly rates: readonly number[];
-  readonly compressor: (arm: ArmName) => Compressor;
+  readonly open: (arm: ArmName) => Promise<OpenArm>;
   /** A second tokenizer to count with, or null. */
   readonly backendTokenizer: TextTokenizer | null;
   readonly signal: AbortSignal;
@@ -23,95 +35,160 @@ export interface RunOptions {
   readonly onProgress: (done: number, total: number, label: string) => void;
 }
 
+/** Prefix stability costs two more compressions; it is measured on the first and then every eighth item of a set. */
+const stabilityEvery = 8;
+
 export async function runEvaluation(options: RunOptions): Promise<void> {
-  const items = [...options.sets.values()].flat();
-  const tasks = options.arms.flatMap((arm) =>
-    ratesOf(arm, options.rates).flatMap((rate) => items.map((item) => ({ arm, rate, item }))),
-  );
-  const unavailable = new Set<ArmName>();
-  for (const [at, { arm, rate, item }] of tasks.entries()) {
-    options.signal.throwIfAborted();
-    if (!unavailable.has(arm)) {
-      const failed = await measureInto(options, { arm, rate, item });
-      if (failed !== null) {
-        unavailable.add(arm);
-        options.onUnavailable(arm, failed);
-      }
-    }
-    options.onProgress(at + 1, tasks.length, `${arm} ${rate}`);
+  const total = options.arms.reduce((sum, arm) => sum + options.items(arm).length, 0);
+  let done = 0;
+  for (const arm of options.arms) {
+    const items = options.items(arm);
+    const reason = await whyUnavailable(() =>
+      runArm(options, arm, (inside) => options.onProgress(done + inside, total, arm)),
+    );
+    if (reason !== null) options.onUnavailable(arm, reason);
+    done += items.length;
+    options.onProgress(done, total, arm);
   }
 }
 
-/** Identity does not depend on the rate. */
-function ratesOf(arm: ArmName, rates: readonly number[]): readonly number[] {
-  return arm === 'identity' ? [1] : rates;
+/** null, or the message of an error that says that the arm's model is missing; every other error goes on. */
+async function whyUnavailable(run: () => Promise<void>): Promise<string | null> {
+  try {
+    await run();
+    return null;
+  } catch (error) {
+    const missing =
+      error instanceof Error && 'code' in error && error.code === 'METHOD_UNAVAILABLE';
+    if (!missing) throw error;
+    return error.message;
+  }
+}
+
+async function runArm(
+  options: RunOptions,
+  arm: ArmName,
+  onItem: (done: number) => void,
+): Promise<void> {
+  const opened = await options.open(arm);
+  try {
+    const seen = new Map<string, number>();
+    for (const [at, item] of options.items(arm).entries()) {
+      const facts = inputFacts(item, arm);
+      const inSet = seen.get(item.set) ?? 0;
+      seen.set(item.set, inSet + 1);
+      for (const [turn, rate] of ratesFor(arm, options.rates, at).entries()) {
+        options.signal.throwIfAborted();
+        const task = { arm, item, facts, rate, cold: turn === 0 };
+        const stable = inSet % stabilityEvery === 0;
+        options.onItem(await measure(task, opened, { ...options, stable }));
+      }
+      onItem(at + 1);
+      // Compressors without a model never leave the microtask queue: let the progress bar and Ctrl-C through.
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+  } finally {
+    await opened.close();
+  }
+}
+
+/**
+ * The rates, beginning with another one for every item: later rates of the same text find scores and terms cached, so
+ * only the first one is timed, and every rate is the first one equally often.
+ */
+function ratesFor(arm: ArmName, rates: readonly number[], at: number): readonly number[] {
+  if (arm === 'identity') return [1];
+  const first = at % rates.length;
+  return [...rates.slice(first), ...rates.slice(0, first)];
+}
+
+/** What is known of an item before it is compressed. */
+interface InputFacts {
+  readonly segments: readonly Segment[];
+  readonly mentions: ReadonlyMap<MentionKind, Mentions>;
+}
+
+const kinds: readonly MentionKind[] = ['numbers', 'identifiers', 'negations'];
+
+/** `auto` is the product: it gets the text as the detector splits it. The other arms get it as one piece. */
+function inputFacts(item: EvalItem, arm: ArmName): InputFacts {
+  const segments = arm === 'auto' ? (item.detected ?? item.segments) : item.segments;
+  return { segments, mentions: mentionsIn(segments.map(({ text }) => text)) };
+}
+
+function mentionsIn(texts: readonly string[]): Map<MentionKind, Mentions> {
+  const all = texts.join('\n\n');
+  return new Map(kinds.map((kind) => [kind, mentionsOf(kind, all)]));
 }
 
 interface Task {
   readonly arm: ArmName;
-  readonly rate: number;
   readonly item: EvalItem;
-}
-
-/** null, or why the arm cannot run at all. */
-async function measureInto(options: RunOptions, task: Task): Promise<string | null> {
-  try {
-    const compressor = options.compressor(task.arm);
-    options.onItem(await measure(task.item, task.rate, compressor, options));
-    return null;
-  } catch (error) {
-    const reason = unavailableReason(error);
-    if (reason === null) throw error;
-    return reason;
-  }
-}
-
-/** The message of an error that says that the arm's model is missing; null for every other error. */
-function unavailableReason(error: unknown): string | null {
-  return error instanceof Error && 'code' in error && error.code === 'METHOD_UNAVAILABLE'
-    ? error.message
-    : null;
+  readonly facts: InputFacts;
+  readonly rate: number;
+  readonly cold: boolean;
 }
 
 async function measure(
-  item: EvalItem,
-  rate: number,
-  compressor: Compressor,
-  options: RunOptions,
+  { arm, item, facts, rate, cold }: Task,
+  { compressor, tokenizer, forward }: OpenArm,
+  run: RunOptions & { readonly stable: boolean },
 ): Promise<ItemResult> {
+  const job = jobOf(facts.segments, item.question, { rate, signal: run.signal });
   const started = performance.now();
-  const result = await compressor.compress(jobOf(item, rate, options.signal));
+  const result = await compressor.compress(job);
   const milliseconds = performance.now() - started;
-  const input = joined(item.segments.map((segment) => segment.text));
-  const output = joined(result.segments.map((segment) => segment.text));
+  const outputs = result.segments.map(({ text }) => text);
+  const after = mentionsIn(outputs);
+  const kept = (kind: MentionKind): number | null =>
+    mentionsKept(kind, facts.mentions.get(kind) ?? new Map(), after.get(kind) ?? new Map());
+  const backend = (texts: readonly string[]): number | null =>
+    run.backendTokenizer === null
+      ? null
+      : texts.reduce((sum, text) => sum + (run.backendTokenizer?.count(text) ?? 0), 0);
   return {
     set: item.set,
     id: item.id,
-    arm: compressor.method,
+    arm,
     rate,
     tokensBefore: result.tokensBefore,
     tokensAfter: result.tokensAfter,
-    backendBefore: options.backendTokenizer?.count(input) ?? null,
-    backendAfter: options.backendTokenizer?.count(output) ?? null,
-    survived: answerSurvives(item, output),
-    evidenceRecall: evidenceRecall(item, result),
-    numbers: mentionsKept('numbers', input, output),
-    identifiers: mentionsKept('identifiers', input, output),
-    negations: mentionsKept('negations', input, output),
-    structure: structureValid(item, result),
-    prefixStability: await stability(item, rate, compressor, { options, result }),
-    milliseconds,
+    backendBefore: backend(facts.segments.map(({ text }) => text)),
+    backendAfter: backend(outputs),
+    survived: answerSurvives(item.answers, outputs),
+    evidenceRecall: evidenceRecall(item, result, tokenizer),
+    numbers: kept('numbers'),
+    identifiers: kept('identifiers'),
+    negations: kept('negations'),
+    structure: structureValid(facts.segments, outputs),
+    prefixStability:
+      run.stable && forward !== null
+        ? await prefixStability(item, (messages, turn) =>
+            forward(messages, { rate, tenant: `${item.id} ${rate} ${turn}` }),
+          )
+        : null,
+    milliseconds: cold ? milliseconds : null,
   };
 }
 
-function joined(texts: readonly string[]): string {
-  return texts.filter((text) => text !== '').join('\n\n');
+/** True when one of the answers stands in one output; null when there is none to look for. */
+export function answerSurvives(
+  answers: readonly string[],
+  outputs: readonly string[],
+): boolean | null {
+  if (answers.length === 0) return null;
+  const texts = outputs.map(normalise);
+  return answers.some((answer) => containsAnswer(texts, answer));
 }
 
-function jobOf(item: EvalItem, rate: number, signal: AbortSignal): CompressJob {
+function jobOf(
+  segments: readonly Segment[],
+  question: string,
+  { rate, signal }: { readonly rate: number; readonly signal: AbortSignal },
+): CompressJob {
   return {
-    segments: item.segments,
-    question: item.question,
+    segments,
+    question,
     instruction: '',
     budget: { type: 'rate', rate },
     survivors: { classes: [], literals: [], patterns: [] },
@@ -119,43 +196,4 @@ function jobOf(item: EvalItem, rate: number, signal: AbortSignal): CompressJob {
     minTokens: 0,
     signal,
   };
-}
-
-/**
- * How much of a turn's forwarded text stays the same when a later turn is added: the item alone against the item
- * followed by another text that is decided as a unit of its own, as the gateway does it. 1 by construction for
- * compressors without hidden state; measured on every eighth item.
- */
-async function stability(
-  item: EvalItem,
-  rate: number,
-  compressor: Compressor,
-  run: { readonly options: RunOptions; readonly result: CompressResult },
-): Promise<number | null> {
-  if (hash(item.id) % 8 !== 0 || compressor.method === 'identity') return null;
-  const later = {
-    ...item,
-    segments: [{ ...lateSegment(item), text: `${item.question}\nAnd next?` }],
-  };
-  await compressor.compress(jobOf(later, rate, run.options.signal));
-  const again = await compressor.compress(jobOf(item, rate, run.options.signal));
-  const before = joined(run.result.segments.map((segment) => segment.text));
-  return prefixShare(before, joined(again.segments.map((segment) => segment.text)));
-}
-
-function lateSegment(item: EvalItem): EvalItem['segments'][number] {
-  return (
-    item.segments[item.segments.length - 1] ?? {
-      text: '',
-      kind: 'history',
-      content: 'prose',
-      policy: 'compressible',
-    }
-  );
-}
-
-function hash(text: string): number {
-  let value = 0;
-  for (let at = 0; at < text.length; at += 1) value = (value * 31 + text.charCodeAt(at)) >>> 0;
-  return value;
 }

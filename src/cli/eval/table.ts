@@ -1,16 +1,10 @@
-/** From item results to rows, and rows to text. */
-import { bootstrapInterval, mean } from './bootstrap.ts';
-import type { ArmName, ItemResult, TableRow } from './types.ts';
+/** From item results to rows. */
+import { estimate, mean } from './bootstrap.ts';
+import type { ArmName, ItemResult, MacroRow, TableRow } from './types.ts';
 
 /** Rows in the order set, rate (descending), arm as given. */
 export function tableOf(results: readonly ItemResult[], arms: readonly ArmName[]): TableRow[] {
-  const groups = new Map<string, ItemResult[]>();
-  for (const result of results) {
-    const key = [result.set, result.rate, result.arm].join('\n');
-    const group = groups.get(key);
-    if (group === undefined) groups.set(key, [result]);
-    else group.push(result);
-  }
+  const groups = groupsOf(results);
   const rows = [...groups.values()].map((group) => rowOf(group, referenceOf(group, groups)));
   return rows.sort(
     (a, b) =>
@@ -18,12 +12,27 @@ export function tableOf(results: readonly ItemResult[], arms: readonly ArmName[]
   );
 }
 
+function groupsOf(results: readonly ItemResult[]): Map<string, ItemResult[]> {
+  const groups = new Map<string, ItemResult[]>();
+  for (const result of results) {
+    const key = keyOf(result.set, result.rate, result.arm);
+    const group = groups.get(key);
+    if (group === undefined) groups.set(key, [result]);
+    else group.push(result);
+  }
+  return groups;
+}
+
+function keyOf(set: string, rate: number, arm: ArmName): string {
+  return [set, rate, arm].join('\n');
+}
+
 function referenceOf(
   group: readonly ItemResult[],
   groups: ReadonlyMap<string, readonly ItemResult[]>,
 ): ReadonlyMap<string, ItemResult> {
-  const first = group[0];
-  const key = [first?.set, first?.rate, 'bm25-sentence'].join('\n');
+  const [first] = group;
+  const key = first === undefined ? '' : keyOf(first.set, first.rate, 'bm25-sentence');
   return new Map((groups.get(key) ?? []).map((result) => [result.id, result]));
 }
 
@@ -46,28 +55,23 @@ function rowOf(group: readonly ItemResult[], reference: ReadonlyMap<string, Item
       ? []
       : [Number(result.survived) - Number(other)];
   });
-  const tokens = group.reduce((sum, result) => sum + result.tokensBefore, 0);
-  const milliseconds = group.reduce((sum, result) => sum + result.milliseconds, 0);
   return {
     set: first.set,
     arm: first.arm,
     rate: first.rate,
     n: group.length,
+    asked: survived.length,
     achieved: share(group.map((result) => [result.tokensBefore, result.tokensAfter])) ?? 1,
     achievedBackend: share(group.map((result) => [result.backendBefore, result.backendAfter])),
-    survival: survived.length === 0 ? null : mean(survived),
-    survivalInterval: survived.length === 0 ? null : bootstrapInterval(survived),
-    againstBm25:
-      pairs.length === 0 || first.arm === 'bm25-sentence'
-        ? null
-        : { mean: mean(pairs), interval: bootstrapInterval(pairs) },
+    survival: survived.length === 0 ? null : estimate(survived),
+    againstBm25: pairs.length === 0 || first.arm === 'bm25-sentence' ? null : estimate(pairs),
     evidence: meanOrNull(group.map((result) => result.evidenceRecall)),
     numbers: meanOrNull(group.map((result) => result.numbers)),
     identifiers: meanOrNull(group.map((result) => result.identifiers)),
     negations: meanOrNull(group.map((result) => result.negations)),
     structure: meanOrNull(group.map((result) => result.structure)),
     prefixStability: meanOrNull(group.map((result) => result.prefixStability)),
-    msPer1000: tokens === 0 ? 0 : (milliseconds / tokens) * 1000,
+    msPer1000: speed(group),
   };
 }
 
@@ -82,49 +86,60 @@ function share(pairs: readonly (readonly [number | null, number | null])[]): num
   return before === 0 ? null : after / before;
 }
 
-const columns: readonly (readonly [string, (row: TableRow) => string])[] = [
-  ['set', (row) => row.set],
-  ['method', (row) => row.arm],
-  ['rate', (row) => String(row.rate)],
-  ['n', (row) => String(row.n)],
-  ['kept', (row) => digits(row.achieved)],
-  ['kept (backend)', (row) => digits(row.achievedBackend)],
-  ['SR', (row) => digits(row.survival)],
-  ['SR 95 %', (row) => interval(row.survivalInterval)],
-  ['SR - bm25-sentence', (row) => difference(row)],
-  ['ER', (row) => digits(row.evidence)],
-  ['numbers', (row) => digits(row.numbers)],
-  ['identifiers', (row) => digits(row.identifiers)],
-  ['negations', (row) => digits(row.negations)],
-  ['valid', (row) => digits(row.structure)],
-  ['stable', (row) => digits(row.prefixStability)],
-  ['ms/1k tokens', (row) => row.msPer1000.toFixed(1)],
-];
-
-function digits(value: number | null): string {
-  return value === null ? '-' : value.toFixed(3);
+function speed(group: readonly ItemResult[]): number | null {
+  let tokens = 0;
+  let milliseconds = 0;
+  for (const result of group) {
+    if (result.milliseconds === null) continue;
+    tokens += result.tokensBefore;
+    milliseconds += result.milliseconds;
+  }
+  return tokens === 0 ? null : (milliseconds / tokens) * 1000;
 }
 
-function interval(value: readonly [number, number] | null): string {
-  return value === null ? '-' : `${value[0].toFixed(2)}..${value[1].toFixed(2)}`;
-}
-
-function difference(row: TableRow): string {
-  if (row.againstBm25 === null) return '-';
-  const { mean: delta, interval: range } = row.againstBm25;
-  return `${delta >= 0 ? '+' : ''}${delta.toFixed(3)} (${interval(range)})`;
-}
-
-/** The table as GitHub-flavoured Markdown, also readable on a terminal. */
-export function renderTable(rows: readonly TableRow[]): string {
-  const cells = [
-    columns.map(([name]) => name),
-    ...rows.map((row) => columns.map(([, of]) => of(row))),
-  ];
-  const widths = columns.map((_, at) => Math.max(...cells.map((line) => line[at]?.length ?? 0)));
-  const lines = cells.map(
-    (line) => `| ${line.map((cell, at) => cell.padEnd(widths[at] ?? 0)).join(' | ')} |`,
+/**
+ * Unweighted means over the sets, per arm and rate, in the order rate (descending), arm as given. Only items that all
+ * `arms` measured are counted, so that every row stands on the same records.
+ */
+export function macroOf(results: readonly ItemResult[], arms: readonly ArmName[]): MacroRow[] {
+  const seen = new Map<string, Set<ArmName>>();
+  for (const { set, id, arm } of results) {
+    const key = `${set}\n${id}`;
+    seen.set(key, (seen.get(key) ?? new Set<ArmName>()).add(arm));
+  }
+  const common = results.filter(
+    ({ set, id, arm }) =>
+      arms.includes(arm) && arms.every((name) => seen.get(`${set}\n${id}`)?.has(name) === true),
   );
-  const rule = `|${widths.map((width) => '-'.repeat(width + 2)).join('|')}|`;
-  return [lines[0], rule, ...lines.slice(1)].join('\n');
+  const rows = tableOf(common, arms);
+  const groups = new Map<string, TableRow[]>();
+  for (const row of rows) {
+    const key = `${row.rate}\n${row.arm}`;
+    groups.set(key, [...(groups.get(key) ?? []), row]);
+  }
+  return [...groups.values()]
+    .map(macroRow)
+    .sort((a, b) => b.rate - a.rate || arms.indexOf(a.arm) - arms.indexOf(b.arm));
+}
+
+function macroRow(rows: readonly TableRow[]): MacroRow {
+  const [first] = rows;
+  if (first === undefined) throw new RangeError('a row needs at least one set');
+  const over = (value: (row: TableRow) => number | null): number | null =>
+    meanOrNull(rows.map(value));
+  return {
+    arm: first.arm,
+    rate: first.rate,
+    sets: rows.length,
+    n: rows.reduce((sum, row) => sum + row.n, 0),
+    achieved: over((row) => row.achieved) ?? 1,
+    survival: over((row) => row.survival?.mean ?? null),
+    evidence: over((row) => row.evidence),
+    numbers: over((row) => row.numbers),
+    identifiers: over((row) => row.identifiers),
+    negations: over((row) => row.negations),
+    structure: over((row) => row.structure),
+    prefixStability: over((row) => row.prefixStability),
+    msPer1000: over((row) => row.msPer1000),
+  };
 }

@@ -11,13 +11,33 @@ export interface EvidenceRange {
   readonly end: number;
 }
 
+/** A chat message as it is sent; further fields of a record's messages go along. */
+export interface ChatMessage {
+  readonly role: string;
+  readonly content?: unknown;
+  readonly [field: string]: unknown;
+}
+
+/** Sends messages the way of a request, as a tenant, and returns the messages that would be forwarded. */
+export type CompressionPath = (
+  messages: readonly ChatMessage[],
+  tenant: string,
+) => Promise<readonly ChatMessage[]>;
+
 /** One evaluation record, ready for a compressor. */
 export interface EvalItem {
   readonly set: string;
   readonly id: string;
   readonly segments: readonly Segment[];
+  /** The same text as the detector of the product splits it; only where that differs (demonstrations), else null. */
+  readonly detected: readonly Segment[] | null;
+  /** The record as a chat: a first turn, and what is said after it. */
+  readonly conversation: {
+    readonly first: readonly ChatMessage[];
+    readonly next: readonly ChatMessage[];
+  };
   readonly question: string;
-  /** Any one is right; empty when the answer is not literally in the context. */
+  /** Any one is right; empty when no answer stands literally in the input. */
   readonly answers: readonly string[];
   readonly evidence: readonly EvidenceRange[];
 }
@@ -39,29 +59,51 @@ export interface ItemResult {
   readonly negations: number | null;
   readonly structure: boolean | null;
   readonly prefixStability: number | null;
-  readonly milliseconds: number;
+  /** Of one compression; null when the same text was compressed at another rate just before, so that caches helped. */
+  readonly milliseconds: number | null;
 }
 
-/** One row of the table: means over the items of a set, with the 95 % interval of survival minus a reference arm. */
+/** A mean with its 95 % interval. */
+export interface Estimate {
+  readonly mean: number;
+  readonly interval: readonly [number, number];
+}
+
+/** One row of the table: one set, arm and rate. */
 export interface TableRow {
   readonly set: string;
   readonly arm: ArmName;
   readonly rate: number;
   readonly n: number;
+  /** Items with an answer in their input; survival is a mean over these. */
+  readonly asked: number;
   readonly achieved: number;
   readonly achievedBackend: number | null;
-  readonly survival: number | null;
-  readonly survivalInterval: readonly [number, number] | null;
-  /** Paired difference to `bm25-sentence`, with its interval. */
-  readonly againstBm25: {
-    readonly mean: number;
-    readonly interval: readonly [number, number];
-  } | null;
+  readonly survival: Estimate | null;
+  /** Paired difference of survival to `bm25-sentence`. */
+  readonly againstBm25: Estimate | null;
   readonly evidence: number | null;
   readonly numbers: number | null;
   readonly identifiers: number | null;
   readonly negations: number | null;
   readonly structure: number | null;
   readonly prefixStability: number | null;
-  readonly msPer1000: number;
+  readonly msPer1000: number | null;
+}
+
+/** One arm over all sets: unweighted means of the sets' values, over the items that every arm named has. */
+export interface MacroRow {
+  readonly arm: ArmName;
+  readonly rate: number;
+  readonly sets: number;
+  readonly n: number;
+  readonly achieved: number;
+  readonly survival: number | null;
+  readonly evidence: number | null;
+  readonly numbers: number | null;
+  readonly identifiers: number | null;
+  readonly negations: number | null;
+  readonly structure: number | null;
+  readonly prefixStability: number | null;
+  readonly msPer1000: number | null;
 }

@@ -1,0 +1,79 @@
+/** Opens the arms: compressors over the shipped models, and the way of a request for the product's own methods. */
+import { SluiceError } from '../../core/errors.ts';
+import { methodNames } from '../../core/method.ts';
+import { loadTokenizer } from '../../index.ts';
+import { createSluice, scoutFolder, type Sluice } from '../../sluice.ts';
+import { isRecord } from './record.ts';
+import type { OpenArm } from './run.ts';
+import type { ArmName, ChatMessage } from './types.ts';
+
+export interface ArmOpenerOptions {
+  /** Folder of a token classifier, or null. */
+  readonly classifier: string | null;
+  readonly rates: readonly number[];
+  /** Arms that get scorers of their own, so that none finds scores that another one left in the cache. */
+  readonly modelArms: ReadonlySet<ArmName>;
+}
+
+export interface ArmOpener {
+  open(arm: ArmName): Promise<OpenArm>;
+  close(): Promise<void>;
+}
+
+export function armOpener(options: ArmOpenerOptions): ArmOpener {
+  const tokenizer = loadTokenizer(scoutFolder);
+  let shared: Sluice | null = null;
+  const start = (): Promise<Sluice> =>
+    createSluice({
+      log: { level: 'silent' },
+      // A request may ask for any rate from the configured one up; nothing is too short or too slow here.
+      compress: { rate: Math.min(...options.rates), min_tokens: 1 },
+      limits: { compress_ms: 600_000 },
+      ...(options.classifier === null ? {} : { score: { classifier: options.classifier } }),
+    });
+  return {
+    async open(arm) {
+      const own = options.modelArms.has(arm);
+      const sluice = own ? await start() : (shared ??= await start());
+      const close = async (): Promise<void> => (own ? await sluice.close() : undefined);
+      try {
+        const compressor = sluice.compressor(arm);
+        return { compressor, tokenizer, forward: forwardVia(sluice, arm), close };
+      } catch (error) {
+        await close();
+        throw error;
+      }
+    },
+    close: async () => shared?.close(),
+  };
+}
+
+/** Baselines are not offered on requests. */
+function forwardVia(sluice: Sluice, arm: ArmName): OpenArm['forward'] {
+  const method = methodNames.find((name) => name === arm);
+  if (method === undefined) return null;
+  return async (messages, { rate, tenant }) => {
+    const prepared = await sluice.gateway.prepare({
+      path: '/v1/chat/completions',
+      contentEncoding: null,
+      body: new TextEncoder().encode(JSON.stringify({ model: 'evaluation', messages })),
+      wishes: { method, rate },
+      tenant,
+      signal: null,
+    });
+    return messagesOf(prepared.body);
+  };
+}
+
+function messagesOf(body: Uint8Array): ChatMessage[] {
+  const parsed: unknown = JSON.parse(new TextDecoder().decode(body));
+  const messages = isRecord(parsed) ? parsed['messages'] : null;
+  if (!Array.isArray(messages) || !messages.every(isMessage)) {
+    throw new SluiceError('INTERNAL', 'A forwarded body has no list of messages');
+  }
+  return messages;
+}
+
+function isMessage(value: unknown): value is ChatMessage {
+  return isRecord(value) && typeof value['role'] === 'string';
+}
