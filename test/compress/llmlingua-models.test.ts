@@ -11,6 +11,7 @@ import type { ScorerPool } from '../../src/score/create.ts';
 import { wordGroups } from '../../src/tokenize/groups.ts';
 import { loadTokenizer } from '../../src/tokenize/load.ts';
 import { jobOf, prose } from '../helpers/compress-jobs.ts';
+import { closePool } from '../helpers/close-pool.ts';
 
 const models = 'test/fixtures/models';
 const tokenizer = loadTokenizer(`${models}/tiny-causal`);
@@ -45,7 +46,7 @@ describe('model-based methods on real models', () => {
       cacheEntries: 200,
     });
   });
-  after(() => pool.close());
+  after(() => closePool(pool));
 
   for (const method of methods)
     test(`${method}: subsequence, budget, survivors on any text`, async () => {

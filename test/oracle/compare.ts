@@ -12,6 +12,7 @@ import type { ScorerPool } from '../../src/score/create.ts';
 import { oracleMissing, readCases, readExpectations, sequenceJaccard, textsOf } from './load.ts';
 import type { Expectation, OracleCase } from './load.ts';
 import { openOraclePool } from './pool.ts';
+import { closePool } from '../helpers/close-pool.ts';
 
 export const punkt = JSON.parse(
   readFileSync(join('test', 'oracle', 'fixtures', 'punkt-sentences.json'), 'utf8'),
@@ -31,7 +32,7 @@ export function describeReference(
     before(async () => {
       pool = await openOraclePool({ surprisal: true });
     });
-    after(() => pool.close());
+    after(() => closePool(pool));
     if (oracleMissing !== false) return;
     const skip =
       which === 'slow' && process.env['SLUICE_ORACLE'] !== 'all' && 'slow; set SLUICE_ORACLE=all';

@@ -25,6 +25,7 @@ import {
 import type { Expectation, OracleCase } from './load.ts';
 import { openOraclePool } from './pool.ts';
 import { vocabularyOf } from './vocabulary.ts';
+import { closePool } from '../helpers/close-pool.ts';
 
 type Name = (typeof divergences)[number]['name'];
 
@@ -39,7 +40,7 @@ describe('divergences from the references', { skip: oracleMissing }, () => {
   before(async () => {
     pool = await openOraclePool({ surprisal: true, keep: true });
   });
-  after(() => pool.close());
+  after(() => closePool(pool));
   if (oracleMissing !== false) return;
   const cases = new Map(readCases().map((oracle) => [oracle.id, oracle]));
   const expectations = readExpectations();

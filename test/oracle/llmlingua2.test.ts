@@ -9,13 +9,14 @@ import type { ScorerPool } from '../../src/score/create.ts';
 import { classifierFolder, oracleMissing, readCases, readExpectations, textsOf } from './load.ts';
 import { openOraclePool } from './pool.ts';
 import { countsOf, vocabularyOf } from './vocabulary.ts';
+import { closePool } from '../helpers/close-pool.ts';
 
 describe('llmlingua2 as the reference runs it', { skip: oracleMissing }, () => {
   let pool: ScorerPool;
   before(async () => {
     pool = await openOraclePool({ keep: true });
   });
-  after(() => pool.close());
+  after(() => closePool(pool));
   if (oracleMissing !== false) return;
   const expectations = readExpectations();
   const counts = countsOf(expectations);

@@ -18,6 +18,7 @@ import { documentOf, noSurvivors } from '../helpers/compress-jobs.ts';
 import { causalFolder, classifierFolder, oracleMissing, readCases, textsOf } from './load.ts';
 import type { OracleCase } from './load.ts';
 import { openOraclePool } from './pool.ts';
+import { closePool } from '../helpers/close-pool.ts';
 
 /** Two cases beyond 10,000 tokens show nothing that shorter ones do not; they run with SLUICE_ORACLE=all. */
 const long = new Set(['L13', 'L14']);
@@ -27,7 +28,7 @@ describe('own mode has none of the reference defects', { skip: oracleMissing }, 
   before(async () => {
     pool = await openOraclePool({ surprisal: true, keep: true });
   });
-  after(() => pool.close());
+  after(() => closePool(pool));
   if (oracleMissing !== false) return;
   const tokenizers = { causal: loadTokenizer(causalFolder), keep: loadTokenizer(classifierFolder) };
   for (const oracle of readCases()) {

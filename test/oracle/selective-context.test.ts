@@ -7,6 +7,7 @@ import type { ScorerPool } from '../../src/score/create.ts';
 import { oracleMissing, readCases, readExpectations, textsOf } from './load.ts';
 import { openOraclePool } from './pool.ts';
 import { tracePhrases } from './phrases.ts';
+import { closePool } from '../helpers/close-pool.ts';
 
 /** `<|endoftext|>` in the vocabulary of the reference's small model. */
 const startId = 3;
@@ -16,7 +17,7 @@ describe('selective-context as the reference runs it', { skip: oracleMissing }, 
   before(async () => {
     pool = await openOraclePool({ surprisal: true });
   });
-  after(() => pool.close());
+  after(() => closePool(pool));
   if (oracleMissing !== false) return;
   const expectations = readExpectations();
   for (const oracle of readCases()) {
