@@ -6,7 +6,7 @@ import type { RequestReport } from '../core/report.ts';
 import type { Gateway, PrepareInput, Prepared, Wishes } from '../gateway/types.ts';
 import { isObject } from './fields.ts';
 import { splitRequestHeaders } from './headers.ts';
-import { bufferBody } from './request-body.ts';
+import { bufferBody, joinChunks } from './request-body.ts';
 import { defaultTenant, readWishes } from './wishes.ts';
 
 export interface CompressPromptOptions {
@@ -134,9 +134,9 @@ async function readRaw(
   announced: number | null,
 ): Promise<Buffer | null> {
   if ((announced ?? 0) > gateway.inspectBytes) return null;
-  const body = await bufferBody(request, { announced, limit: gateway.inspectBytes });
+  const body = await bufferBody(request, { limit: gateway.inspectBytes, contiguous: announced });
   if (body === null) throw new SluiceError('ABORTED', 'The client went away');
-  if (body.whole) return body.bytes;
+  if (body.whole) return joinChunks(body.chunks);
   const message = `A chunked body passed ${gateway.inspectBytes} bytes`;
   throw new SluiceError('BODY_TOO_LARGE', message);
 }

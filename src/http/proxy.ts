@@ -4,11 +4,10 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Readable } from 'node:stream';
 import { SluiceError } from '../core/errors.ts';
 import type { Gateway, Prepared, Wishes } from '../gateway/types.ts';
-import { mentionsSluice } from '../wire/read.ts';
 import { sendDialectError } from './dialect-error.ts';
 import { splitRequestHeaders, type RequestHead } from './headers.ts';
 import { relay } from './relay.ts';
-import { bodyStream, bufferBody } from './request-body.ts';
+import { anyMentionsSluice, bodyStream, bufferBody, joinChunks, uncopied } from './request-body.ts';
 import { readTenant, readWishes } from './wishes.ts';
 
 export interface ProxyDeps {
@@ -61,7 +60,10 @@ export function createProxy(
         await forwardDialect(deps, exchange);
       } else {
         const prepared = deps.gateway.bypass(target.path, 'not-a-dialect', exchange.tenant);
-        send(deps, exchange, prepared, hasBody(head) ? bodyStream(request, null) : null);
+        send(deps, exchange, prepared, {
+          body: hasBody(head) ? bodyStream(request, null) : null,
+          length: head.contentLength,
+        });
       }
     } catch (error) {
       fail(deps, response, error);
@@ -110,25 +112,31 @@ async function forwardDialect(deps: ProxyDeps, exchange: Exchange): Promise<void
     head.contentEncoding !== null || (head.contentLength ?? 0) > gateway.inspectBytes;
   if (streamed) {
     const prepared = gateway.bypass(target.path, reason ?? 'body-too-large', tenant);
-    send(deps, exchange, prepared, bodyStream(request, null));
+    send(deps, exchange, prepared, { body: bodyStream(request, null), length: head.contentLength });
     return;
   }
   const body = await bufferBody(request, {
-    announced: head.contentLength,
     limit: gateway.inspectBytes,
+    // Only compression needs the body in one piece.
+    contiguous: reason === null ? head.contentLength : null,
   });
   if (body === null) return;
   if (!body.whole) {
     const prepared = gateway.bypass(target.path, reason ?? 'body-too-large', tenant);
-    send(deps, exchange, prepared, bodyStream(request, body.start));
+    send(deps, exchange, prepared, {
+      body: bodyStream(request, body.start),
+      length: head.contentLength,
+    });
     return;
   }
-  if (reason !== null && !mentionsSluice(body.bytes)) {
-    send(deps, exchange, gateway.bypass(target.path, reason, tenant), body.bytes);
+  if (reason !== null && !anyMentionsSluice(body.chunks)) {
+    const prepared = gateway.bypass(target.path, reason, tenant);
+    send(deps, exchange, prepared, { body: uncopied(body.chunks), length: body.length });
     return;
   }
-  const prepared = await prepare(deps, exchange, body.bytes);
-  if (prepared !== null) send(deps, exchange, prepared, prepared.body);
+  const prepared = await prepare(deps, exchange, joinChunks(body.chunks));
+  if (prepared === null) return;
+  send(deps, exchange, prepared, { body: prepared.body, length: prepared.body.byteLength });
 }
 
 /** Null = the client went away meanwhile. */
@@ -161,15 +169,20 @@ async function prepare(
   }
 }
 
+interface Forwarded {
+  readonly body: Uint8Array | Readable | null;
+  /** Bytes of the body; null = not known before its end. */
+  readonly length: number | null;
+}
+
 function send(
   deps: ProxyDeps,
   exchange: Exchange,
   prepared: Prepared,
-  body: Uint8Array | Readable | null,
+  { body, length }: Forwarded,
 ): void {
   const { request, response, target, head } = exchange;
   const headers = head.forwarded;
-  const length = body instanceof Uint8Array ? body.byteLength : head.contentLength;
   if (length !== null) headers.push('content-length', String(length));
   relay({
     backend: deps.gateway.backend,

@@ -1,22 +1,23 @@
-/** Reading of request bodies: bounded, and without a copy where one chunk is the whole body. */
+/** Reading of request bodies: bounded, and kept in the chunks that came from the socket until somebody needs one piece. */
 import type { IncomingMessage } from 'node:http';
-import { PassThrough, type Readable } from 'node:stream';
+import { PassThrough, Readable } from 'node:stream';
+import { mentionsSluice } from '../wire/read.ts';
 
-/** Announced lengths up to this are gathered from chunks; above it the whole buffer is allocated once. */
+/** Lengths up to this come in one or two chunks, which cost less than a buffer of their own. */
 const gatherBytes = 64 * 1024;
 /** A client that sends nothing of its body for this long is cut off: what it has sent so far is held in memory. */
 const silenceMs = 60_000;
 
 export type BufferedBody =
-  | { readonly whole: true; readonly bytes: Buffer }
+  | { readonly whole: true; readonly chunks: readonly Buffer[]; readonly length: number }
   /** Longer than the limit: `start` was read, the rest is still in the request. */
   | { readonly whole: false; readonly start: Buffer };
 
 export interface BufferOptions {
-  /** `content-length`, or null for a chunked body. */
-  readonly announced: number | null;
   /** Bytes that are read at most. */
   readonly limit: number;
+  /** Announced length of a body that is needed in one piece: it is then read into one, which halves the peak. */
+  readonly contiguous?: number | null;
   readonly silenceMs?: number;
 }
 
@@ -25,26 +26,25 @@ export function bufferBody(
   request: IncomingMessage,
   options: BufferOptions,
 ): Promise<BufferedBody | null> {
-  const { announced, limit } = options;
+  const { limit } = options;
   return new Promise((resolve) => {
-    const target =
-      announced !== null && announced > gatherBytes && announced <= limit
-        ? Buffer.allocUnsafeSlow(announced)
+    const { contiguous = null } = options;
+    const piece =
+      contiguous !== null && contiguous > gatherBytes && contiguous <= limit
+        ? Buffer.allocUnsafeSlow(contiguous)
         : null;
     let chunks: Buffer[] = [];
     let length = 0;
     const onData = (chunk: Buffer): void => {
-      if (target === null) chunks.push(chunk);
-      else chunk.copy(target, length);
+      if (piece === null) chunks.push(chunk);
+      else chunk.copy(piece, length);
       length += chunk.length;
       if (length <= limit) return;
       request.pause();
       finish({ whole: false, start: Buffer.concat(chunks, length) });
     };
-    const onEnd = (): void => {
-      const only = chunks.length === 1 ? chunks[0] : undefined;
-      finish({ whole: true, bytes: target ?? only ?? Buffer.concat(chunks, length) });
-    };
+    const onEnd = (): void =>
+      finish({ whole: true, chunks: piece === null ? chunks : [piece], length });
     const onClose = (): void => finish(null);
     const finish = (result: BufferedBody | null): void => {
       request.off('data', onData).off('end', onEnd).off('close', onClose);
@@ -76,4 +76,41 @@ export function bodyStream(request: IncomingMessage, start: Buffer | null): Read
   });
   request.pipe(stream);
   return stream;
+}
+
+/** The body in one piece; no copy where it came in one. */
+export function joinChunks(chunks: readonly Buffer[]): Buffer {
+  const [only] = chunks;
+  return chunks.length === 1 && only !== undefined ? only : Buffer.concat(chunks);
+}
+
+/** The body as it came, for forwarding without a copy: the bytes of a single chunk, else a stream of the chunks. */
+export function uncopied(chunks: readonly Buffer[]): Buffer | Readable {
+  if (chunks.length <= 1) return joinChunks(chunks);
+  return new Readable({
+    read() {
+      for (const chunk of chunks) this.push(chunk);
+      this.push(null);
+    },
+  });
+}
+
+/** Longer than anything that `mentionsSluice` looks for. */
+const overlap = 16;
+
+/** `mentionsSluice` over chunks, borders included. */
+export function anyMentionsSluice(chunks: readonly Buffer[]): boolean {
+  let before: Buffer | null = null;
+  for (const chunk of chunks) {
+    if (mentionsSluice(chunk)) return true;
+    const end: Buffer =
+      before === null || chunk.length >= overlap
+        ? chunk.subarray(-overlap)
+        : Buffer.concat([before, chunk]).subarray(-overlap);
+    if (before !== null && mentionsSluice(Buffer.concat([before, chunk.subarray(0, overlap)]))) {
+      return true;
+    }
+    before = end;
+  }
+  return false;
 }

@@ -10,7 +10,7 @@ import { snakeCase } from './fields.ts';
 import { splitRequestHeaders } from './headers.ts';
 import { compactRoute, compressPromptRoute } from './neighbours.ts';
 import { asSluiceError, problemDocument, type ProblemDocument } from './problem.ts';
-import { bufferBody } from './request-body.ts';
+import { bufferBody, joinChunks } from './request-body.ts';
 import { readTenant, readWishes } from './wishes.ts';
 
 export interface RoutesDeps {
@@ -144,7 +144,7 @@ async function readCall(
     throw new SluiceError('REQUEST_INVALID', message);
   }
   if ((head.contentLength ?? 0) > limit) throw tooLarge(String(head.contentLength));
-  const body = await bufferBody(request, { announced: head.contentLength, limit });
+  const body = await bufferBody(request, { limit, contiguous: head.contentLength });
   if (body === null) throw new SluiceError('ABORTED', 'The client went away');
   if (!body.whole) throw tooLarge(`more than ${limit}`);
   const controller = new AbortController();
@@ -153,7 +153,7 @@ async function readCall(
   });
   const tenant = readTenant(head.sluice, deps.trustTenantHeader);
   const caller = { wishes: readWishes(head.sluice), tenant, signal: controller.signal };
-  return { body: body.bytes, caller };
+  return { body: joinChunks(body.chunks), caller };
 }
 
 function tenantOf(deps: RoutesDeps, request: Request): string {

@@ -309,7 +309,7 @@ test('a client that falls silent within its body is cut off', async (t) => {
   let ended: ((result: unknown) => void) | undefined;
   const result = new Promise((resolve) => (ended = resolve));
   const server = createHttpServer((request) => {
-    void bufferBody(request, { announced: 100, limit: 1000, silenceMs: 100 }).then(ended);
+    void bufferBody(request, { limit: 1000, silenceMs: 100 }).then(ended);
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   t.after(() => server.close());

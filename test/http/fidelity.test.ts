@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { gzipSync } from 'node:zlib';
 import { Agent } from 'node:http';
+import { anyMentionsSluice } from '../../src/http/request-body.ts';
 import { sha256, startFakeUpstream, type FakeUpstream } from '../helpers/fake-upstream.ts';
 import { startProxy, type TestProxy } from '../helpers/proxy.ts';
 import { send } from '../helpers/raw-client.ts';
@@ -83,6 +84,19 @@ test('a body with sluice fields goes through the gateway even when switched off'
   assert.equal(upstream.requests[0]?.body.toString(), cleaned.toString());
   assert.equal(upstream.requests[0]?.headers['content-length'], String(cleaned.length));
   assert.equal(proxy.gateway.prepared[0]?.wishes.compress, false);
+});
+
+test('a sluice field is seen wherever the chunks are cut', () => {
+  const body = Buffer.from('{"messages":[],"sluice":{"rate":0.5}}');
+  for (let size = 1; size <= body.length; size += 1) {
+    const chunks: Buffer[] = [];
+    for (let at = 0; at < body.length; at += size) chunks.push(body.subarray(at, at + size));
+    assert.equal(anyMentionsSluice(chunks), true, `chunks of ${size} bytes`);
+  }
+  assert.equal(
+    anyMentionsSluice([Buffer.from('{"messages":[{"slu'), Buffer.from('g":1}]}')]),
+    false,
+  );
 });
 
 test('chunked, encoded and oversized bodies arrive as sent, with the reason', async (t) => {
