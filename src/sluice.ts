@@ -49,14 +49,7 @@ export interface Sluice {
 export async function createSluice(input: unknown = {}): Promise<Sluice> {
   const config = parseConfig(input);
   const observer = createObserver({ ...config.log, version });
-  const scorers = await createScorers({
-    surprisal: config.score.model ?? scoutFolder,
-    keep: config.score.classifier,
-    workers: config.score.workers,
-    threads: config.score.threads,
-    queue: config.score.queue,
-    cacheEntries: config.score.cache_entries,
-  });
+  const scorers = await scorersOf(config);
   const backend = await createBackend(config);
   const tokenizer = tokenizerFor(config, backend);
   const compressors = compressorSource(tokenizer, scorers);
@@ -89,18 +82,7 @@ export async function createSluice(input: unknown = {}): Promise<Sluice> {
     compress: (request) => gateway.compressText(request),
     compressor: compressors,
     listen() {
-      server ??= createServer({
-        gateway,
-        version,
-        openapi: readFileSync(join(packageFolder, 'openapi.yaml'), 'utf8'),
-        maxBodyBytes: config.limits.max_body_bytes,
-        trustTenantHeader: config.tenant.trust_header,
-        metrics: async () => ({
-          contentType: observer.metricsType,
-          text: await observer.metricsText(),
-        }),
-        onDefect: (error) => observer.log.error({ err: error }, 'a defect was worked around'),
-      });
+      server ??= serverOf(gateway, observer, config);
       return server.listen(config.host, config.port);
     },
     async close() {
@@ -109,6 +91,32 @@ export async function createSluice(input: unknown = {}): Promise<Sluice> {
       observer.close();
     },
   };
+}
+
+function scorersOf(config: Config): Promise<ScorerPool> {
+  return createScorers({
+    surprisal: config.score.model ?? scoutFolder,
+    keep: config.score.classifier,
+    workers: config.score.workers,
+    threads: config.score.threads,
+    queue: config.score.queue,
+    cacheEntries: config.score.cache_entries,
+  });
+}
+
+function serverOf(gateway: Gateway, observer: Observer, config: Config): ProxyServer {
+  return createServer({
+    gateway,
+    version,
+    openapi: readFileSync(join(packageFolder, 'openapi.yaml'), 'utf8'),
+    maxBodyBytes: config.limits.max_body_bytes,
+    trustTenantHeader: config.tenant.trust_header,
+    metrics: async () => ({
+      contentType: observer.metricsType,
+      text: await observer.metricsText(),
+    }),
+    onDefect: (error) => observer.log.error({ err: error }, 'a defect was worked around'),
+  });
 }
 
 function createBackend(config: Config): Promise<Backend> {

@@ -140,6 +140,7 @@ class WorkerEngine implements Engine {
 
   async close(): Promise<void> {
     this.#fail(new SluiceError('ABORTED', 'The embedded engine was closed'));
+    this.#worker.ref();
     await this.#worker.terminate();
   }
 

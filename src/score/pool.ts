@@ -262,5 +262,7 @@ async function closePool(state: State): Promise<void> {
     slot.running = null;
     slot.ready = false;
   }
+  // Idle workers do not hold the process open; whoever waits for their end must not be left waiting.
+  for (const worker of workers) worker?.ref();
   await Promise.all(workers.map((worker) => worker?.terminate()));
 }
