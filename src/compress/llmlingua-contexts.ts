@@ -151,7 +151,7 @@ export interface SentenceScores {
 }
 
 /**
- * Sentences that stay when `use_sentence_level_filter` is on (techniques.md 1.5): best first until their tokens exceed
+ * Sentences that stay when `use_sentence_level_filter` is on: best first until their tokens exceed
  * the budget times `token_budget_ratio`; the one that overflows stays too. With the token stage off, those that fit
  * the budget itself. `keep_first_sentence`,
  * `keep_last_sentence` (of all sentences) and `keep_sentence_number` (best of each context) get

@@ -16,7 +16,7 @@ export interface GroupShares {
 }
 
 /**
- * Distributes token values to groups by overlap of their UTF-16 ranges (techniques.md 2.3): a token that covers several
+ * Distributes token values to groups by overlap of their UTF-16 ranges: a token that covers several
  * groups is shared among them in proportion; white space counts for none.
  */
 export function shareTokens(

@@ -1,6 +1,6 @@
 /**
  * `llmlingua`: budget controller, optional sentence filter, iterative token-level pruning (Jiang et al., EMNLP 2023,
- * sections 4.1 and 4.2; techniques.md 1.3, 1.5, 1.6).
+ * sections 4.1 and 4.2).
  *
  * Where it differs from the reference implementation, on purpose:
  * - Every token goes through the scorer once (plus a short left context per window): the same surprisals rank the

@@ -1,6 +1,6 @@
 /**
  * `llmlingua2`: keep probabilities of a token classifier, words above one threshold per segment (Pan et al., ACL
- * Findings 2024, section 4; techniques.md 1.10).
+ * Findings 2024, section 4).
  *
  * Where it differs from the reference implementation, on purpose: one exact threshold per segment instead of a
  * percentile per chunk; words are this package's word groups, so numbers and identifiers stay whole, scripts without

@@ -1,6 +1,6 @@
 /**
  * `longllmlingua`: question-aware ranking of documents, rates by rank, contrastive token scores, optional reordering
- * (Jiang et al., ACL 2024, section 4; techniques.md 1.7). Subsequence recovery is `recoverSubsequence` in recover.ts.
+ * (Jiang et al., ACL 2024, section 4). Subsequence recovery is `recoverSubsequence` in recover.ts.
  *
  * Defaults are those that the paper recommends, not those of the reference's signature: `condition_compare` on and
  * `dynamic_context_compression_ratio` 0.3; `reorder_context` stays `original`, because an order that changes with the

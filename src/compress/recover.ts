@@ -1,5 +1,5 @@
 /**
- * Subsequence recovery (LongLLMLingua, Algorithm 1; techniques.md 1.7): an answer written from a compressed prompt
+ * Subsequence recovery (LongLLMLingua, Algorithm 1): an answer written from a compressed prompt
  * gets the original's wording back where it quotes the compressed one.
  *
  * It rewrites what the model said, so it is never applied to code, JSON or tool calls, and it needs the whole answer:

@@ -1,6 +1,6 @@
 /**
  * Phrases without a parser: noun-phrase-like chunks from closed word lists and punctuation. They stand in for the noun
- * chunks of spaCy that the reference merges (techniques.md 2.2); a verb between two nouns may end up in either chunk.
+ * chunks of spaCy that the reference merges; a verb between two nouns may end up in either chunk.
  */
 import type { WordGroups } from '../tokenize/types.ts';
 

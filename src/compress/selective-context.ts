@@ -1,5 +1,5 @@
 /**
- * `selective-context`: units with little self-information go (Li et al., EMNLP 2023; techniques.md 2.2-2.4). Units are
+ * `selective-context`: units with little self-information go (Li et al., EMNLP 2023). Units are
  * phrases, sentences or words (`reduce_level`); no question is used.
  *
  * Where it differs from the reference implementation, on purpose: the budget is in tokens, not in units; white space
@@ -120,7 +120,7 @@ function visibleSentences(text: string): GroupRanges {
   };
 }
 
-/** Every group gets the mean surprisal of its unit's tokens (techniques.md 2.3). */
+/** Every group gets the mean surprisal of its unit's tokens. */
 function unitScores(
   scored: TextSurprisal,
   groups: GroupRanges,

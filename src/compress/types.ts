@@ -35,7 +35,7 @@ export type SurvivorClass =
   'number' | 'identifier' | 'url' | 'path' | 'quoted' | 'negation' | 'code' | 'list-marker';
 
 /**
- * Options of the reference libraries under their own names and meaning (techniques.md 1.2, 2.2), all optional.
+ * Options of the reference libraries under their own names and meaning, all optional.
  * `reference: true` reproduces the reference's arithmetic step by step (for comparison only).
  */
 export interface MethodOptions {

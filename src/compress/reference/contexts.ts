@@ -1,4 +1,4 @@
-/** The coarse stages of llmlingua 0.2.2 with its variable semantics (techniques.md 1.3-1.5); for comparison only. */
+/** The coarse stages of llmlingua 0.2.2 with its variable semantics; for comparison only. */
 import { applyContextBudget, mean } from './numbers.ts';
 import { SluiceError } from '../../core/errors.ts';
 
@@ -91,7 +91,7 @@ export function clampedRate(base: number, addition: number): number {
   return Math.max(Math.min(1, base + addition), 0);
 }
 
-/** Tokens of the context when a rate is asked for; may be negative (techniques.md 1.2). */
+/** Tokens of the context when a rate is asked for; may be negative. */
 export function targetFromRate(lengths: {
   readonly instruction: number;
   readonly question: number;

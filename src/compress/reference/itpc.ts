@@ -1,5 +1,5 @@
 /**
- * Iterative token-level prompt compression with the variable semantics of llmlingua 0.2.2 (techniques.md 1.6):
+ * Iterative token-level prompt compression with the variable semantics of llmlingua 0.2.2:
  * first window one short, losses shifted by one, threshold over a mixed loss array, strict comparison. For comparison
  * with the reference only; the product's own token stage is in `llmlingua-tokens.ts`.
  *

@@ -1,6 +1,6 @@
 /**
  * llmlingua 0.2.2's `compress_prompt` for `llmlingua` and `longllmlingua`, step by step with the reference's own
- * arithmetic (techniques.md 1.2-1.6), so that results can be compared on the same weights. Its known defects are part
+ * arithmetic, so that results can be compared on the same weights. Its known defects are part
  * of it; the product's own mode is in `llmlingua.ts` and `longllmlingua.ts` beside this folder.
  */
 import { SluiceError } from '../../core/errors.ts';

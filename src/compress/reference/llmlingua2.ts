@@ -1,5 +1,5 @@
 /**
- * llmlingua 0.2.2's classifier path with its own arithmetic (techniques.md 1.10), for comparison on the same weights:
+ * llmlingua 0.2.2's classifier path with its own arithmetic, for comparison on the same weights:
  * chunks by the classifier's tokens, words by its pieces, percentile per chunk weighted by the tokens that each word
  * has in another vocabulary (cl100k), strict comparison.
  */

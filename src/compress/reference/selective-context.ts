@@ -1,5 +1,5 @@
 /**
- * selective-context 0.1.4 with its own arithmetic (techniques.md 2.2), for comparison on the same weights: white space
+ * selective-context 0.1.4 with its own arithmetic, for comparison on the same weights: white space
  * collapsed, every sentence scored on its own, percentile over units instead of tokens.
  */
 import { mean, percentile } from './numbers.ts';
