@@ -310,7 +310,7 @@ export interface components {
          * @description Why a text was left alone; one vocabulary for headers, reports, metrics and logs.
          * @enum {string}
          */
-        readonly SkipReason: "off-by-client" | "off-by-config" | "not-a-dialect" | "not-json" | "duplicate-key" | "lone-surrogate" | "too-deep" | "content-encoding" | "body-too-large" | "unexpected-shape" | "pinned" | "too-short" | "too-long" | "no-method" | "method-unavailable" | "not-worth-it" | "survivor-lost" | "deadline" | "queue-full" | "scorer-error" | "client-gone";
+        readonly SkipReason: "off-by-client" | "off-by-config" | "not-a-dialect" | "not-json" | "duplicate-key" | "lone-surrogate" | "too-deep" | "content-encoding" | "body-too-large" | "unexpected-shape" | "pinned" | "too-short" | "too-long" | "no-method" | "method-unavailable" | "not-worth-it" | "survivor-lost" | "deadline" | "queue-full" | "scorer-error" | "internal-error" | "client-gone";
         /**
          * @description `auto` picks per text.
          * @enum {string}
@@ -546,6 +546,7 @@ export interface components {
             readonly timings: {
                 readonly read_ms: number | null;
                 readonly compress_ms: number | null;
+                readonly upstream_ms: number | null;
                 readonly total_ms: number | null;
             };
             /** @description Status of the answer; null = not answered. */

@@ -24,6 +24,7 @@ export type Decision = 'compressed' | 'replayed' | 'unchanged' | 'bypassed' | 'f
  * - `not-worth-it`: the result would not be shorter, or projected cost not lower
  * - `survivor-lost`: a declared survivor would be missing; the span goes out as it came
  * - `deadline`: the scorer was late; `queue-full`: its queue was; `scorer-error`: it failed
+ * - `internal-error`: a defect of ours; the original was forwarded
  * - `client-gone`: the client went away
  */
 export const skipReasons = [
@@ -47,6 +48,7 @@ export const skipReasons = [
   'deadline',
   'queue-full',
   'scorer-error',
+  'internal-error',
   'client-gone',
 ] as const;
 export type SkipReason = (typeof skipReasons)[number];
@@ -102,6 +104,8 @@ export interface RequestReport {
   readonly timings: {
     readonly readMs: number | null;
     readonly compressMs: number | null;
+    /** From forwarding to the upstream's response head. */
+    readonly upstreamMs: number | null;
     readonly totalMs: number | null;
   };
   readonly status: number | null;

@@ -1,5 +1,5 @@
 /** One unit in, its decision out: which spans become what. Everything that can fail here fails open. */
-import { linkSignals } from '../core/abort.ts';
+import { throwIfAborted } from '../core/abort.ts';
 import { SluiceError } from '../core/errors.ts';
 import type { KeepMask } from '../core/mask.ts';
 import type { MethodName } from '../core/method.ts';
@@ -24,7 +24,6 @@ export interface DecideSettings {
   readonly targetTokens: number | null;
   readonly minTokens: number;
   readonly maxChars: number;
-  readonly deadlineMs: number;
   readonly plainText: boolean;
   readonly survivors: Survivors;
   readonly failClosed: boolean;
@@ -36,6 +35,8 @@ export interface DecideDeps {
   readonly countTokens: (text: string) => number;
   /** Keeps an original for `/v1/retrieve` and returns its hash. */
   readonly keepOriginal: (text: string) => string;
+  /** Told of failures that are nobody's choice: neither a deadline, nor a full queue, nor a caller that is gone. */
+  readonly onFailure: (error: unknown) => void;
 }
 
 export interface Decided {
@@ -44,12 +45,15 @@ export interface Decided {
   readonly masks: ReadonlyMap<number, KeepMask>;
 }
 
-/** Decides one unit. @throws SluiceError ABORTED when the caller is gone; any other only when failing closed. */
+/**
+ * Decides one unit. `signal` is the request's: it fires when the caller goes away or the request's time is up.
+ * @throws SluiceError ABORTED when the caller is gone; any other only when failing closed.
+ */
 export async function decideUnit(
   unit: Unit,
   settings: DecideSettings,
   deps: DecideDeps,
-  signal: AbortSignal | null,
+  signal: AbortSignal,
 ): Promise<Decided> {
   const candidates = unit.spans.filter((span) => isCandidate(span, settings));
   const skipAll = (reason: SkipReason): Decided => ({
@@ -64,18 +68,17 @@ export async function decideUnit(
   if (candidates.length === 0) return skipAll('pinned');
   const chars = candidates.reduce((total, span) => total + span.text.length, 0);
   if (chars > settings.maxChars) return skipAll('too-long');
-  const linked = linkSignals(signal, settings.deadlineMs);
   try {
+    throwIfAborted(signal);
     const budget = budgetOf(unit.spans, candidates, settings, deps);
-    const job = jobOf(candidates, unit.question, { ...settings, budget }, linked.signal);
+    const job = jobOf(candidates, unit.question, { ...settings, budget }, signal);
     const result = await deps.compressor(settings.method).compress(job);
     return assemble(unit, candidates, result.segments, deps);
   } catch (error) {
     const reason = reasonOf(error);
+    if (reason === 'scorer-error' || reason === 'internal-error') deps.onFailure(error);
     if (reason === 'client-gone' || settings.failClosed) throw error;
     return skipAll(reason);
-  } finally {
-    linked.release();
   }
 }
 
@@ -227,7 +230,7 @@ function untouched(span: Span, skipped: SkipReason | null, deps: DecideDeps): Sp
 
 /** The skip reason that stands for an error of the compressing stage. */
 export function reasonOf(error: unknown): SkipReason {
-  if (!SluiceError.isInstance(error)) return 'scorer-error';
+  if (!SluiceError.isInstance(error)) return 'internal-error';
   switch (error.code) {
     case 'ABORTED':
       return 'client-gone';
@@ -239,6 +242,8 @@ export function reasonOf(error: unknown): SkipReason {
       return 'method-unavailable';
     case 'BUDGET_IMPOSSIBLE':
       return 'not-worth-it';
+    case 'INTERNAL':
+      return 'internal-error';
     default:
       return 'scorer-error';
   }

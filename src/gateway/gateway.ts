@@ -8,18 +8,19 @@ import { SluiceError } from '../core/errors.ts';
 import type { Config } from '../config/types.ts';
 import type { Backend } from '../backends/types.ts';
 import type { Survivors } from '../compress/types.ts';
-import type { Ledger, UnitDecision } from '../reuse/types.ts';
+import type { Ledger } from '../reuse/types.ts';
 import type { TextTokenizer } from '../tokenize/types.ts';
 import type { Observer } from '../observe/types.ts';
 import { dialectOf } from '../wire/dialect.ts';
 import { mentionsSluice, readRequest } from '../wire/read.ts';
-import { applySplices, encodeJsonString } from '../wire/splice.ts';
-import type { ReadRequest, Splice } from '../wire/types.ts';
+import { applySplices } from '../wire/splice.ts';
+import type { ReadRequest } from '../wire/types.ts';
 import type { CompressorSource } from './settings.ts';
-import { combineWishes, settingsFor, survivorsOf, type RequestSettings } from './settings.ts';
-import { decideUnit, type DecideDeps } from './decide.ts';
-import { planUnits, type Unit } from './plan.ts';
+import { combineWishes, settingsFor, survivorsOf } from './settings.ts';
+import { decideRequest, type DecideRequestDeps } from './decide-request.ts';
+import { reasonOf } from './decide.ts';
 import { closeReport, countSkips, decisionOf, openReport, responseHeaders } from './report.ts';
+import { createReportStore, type ReportStore } from './report-store.ts';
 import { compressText, maskPieces } from './text.ts';
 import { createTotals } from './totals.ts';
 import type {
@@ -54,12 +55,6 @@ interface Pass {
   readonly request: ReadRequest | null;
 }
 
-/** A report that is still open, and the monotonic time at which its request arrived. */
-interface OpenReport {
-  report: RequestReport;
-  readonly arrived: number;
-}
-
 export function createGateway(deps: GatewayDeps): Gateway {
   return new SluiceGateway(deps);
 }
@@ -69,7 +64,7 @@ class SluiceGateway implements Gateway {
   readonly enabled: boolean;
   readonly inspectBytes: number;
   readonly #deps: GatewayDeps;
-  readonly #reports: BoundedCache<OpenReport>;
+  readonly #reports: ReportStore;
   readonly #originals: BoundedCache<string>;
   readonly #counts: BoundedCache<number>;
   readonly #totals = createTotals();
@@ -82,7 +77,7 @@ class SluiceGateway implements Gateway {
     this.backend = deps.backend;
     this.enabled = config.compress.enabled;
     this.inspectBytes = config.limits.inspect_bytes;
-    this.#reports = boundedCache({ maxEntries: config.limits.reports });
+    this.#reports = createReportStore(config.limits.reports);
     this.#originals = boundedCache<string>({
       maxEntries: 100_000,
       maxSize: config.limits.originals_bytes,
@@ -98,8 +93,11 @@ class SluiceGateway implements Gateway {
   }
 
   async prepare(input: PrepareInput): Promise<Prepared> {
-    const pass = await this.#pass(input, { replay: true });
-    this.#remember(pass.report);
+    const arrived = this.#deps.clock.monotonic();
+    const pass = await this.#pass(input, { replay: true }).catch((error: unknown) =>
+      this.#failed(input, error, arrived),
+    );
+    this.#reports.open({ report: pass.report, arrived });
     return {
       id: pass.report.id,
       body: pass.body,
@@ -109,17 +107,20 @@ class SluiceGateway implements Gateway {
 
   bypass(path: string, reason: SkipReason, tenant: string): Prepared {
     const report = this.#bypassed({ path, tenant }, reason);
-    this.#remember(report);
+    this.#reports.open({ report, arrived: this.#deps.clock.monotonic() });
     return { id: report.id, body: new Uint8Array(0), responseHeaders: responseHeaders(report) };
   }
 
   settle(id: string, outcome: Outcome): void {
-    const open = this.#reports.get(id);
-    if (open === undefined || open.report.timings.totalMs !== null) return;
+    const open = this.#reports.take(id);
+    if (open === null) return;
     const totalMs = this.#deps.clock.monotonic() - open.arrived;
-    open.report = closeReport(open.report, { ...outcome, totalMs });
-    this.#totals.add(open.report);
-    this.#deps.observer.requestSettled(open.report);
+    const report = closeReport(open.report, { ...outcome, totalMs });
+    this.#reports.keep(report);
+    this.#totals.add(report);
+    const { upstreamMs } = report.timings;
+    if (upstreamMs !== null) this.#deps.observer.upstreamAnswered(upstreamMs);
+    this.#deps.observer.requestSettled(report);
   }
 
   compressText: Gateway['compressText'] = (input) =>
@@ -145,8 +146,8 @@ class SluiceGateway implements Gateway {
   }
 
   report(id: string, tenant: string): RequestReport | null {
-    const report = this.#reports.get(id)?.report;
-    return report !== undefined && report.tenant === tenant ? report : null;
+    const report = this.#reports.get(id);
+    return report?.tenant === tenant ? report : null;
   }
 
   totals(tenant: string): ReturnType<Gateway['totals']> {
@@ -191,7 +192,12 @@ class SluiceGateway implements Gateway {
     }
     const readMs = clock.monotonic() - started;
     const settings = settingsFor(config, this.#survivors, wishes);
-    const decided = await this.#decideAll(input, request, settings, options.replay);
+    const decided = await decideRequest(
+      input,
+      request,
+      { settings, replay: options.replay },
+      this.#decideDeps(input.tenant),
+    );
     const compressMs = clock.monotonic() - started - readMs;
     const splices = [...decided.splices, ...request.removals].sort(
       (a, b) => a.byteStart - b.byteStart,
@@ -202,9 +208,10 @@ class SluiceGateway implements Gateway {
       tenant: input.tenant,
       dialect: request.dialect,
       backend: this.backend.name,
-      decision: decisionOf(decided.spans),
+      decision: decided.spans === null ? 'failed-open' : decisionOf(decided.spans),
       spans: decided.spans,
-      skipped: countSkips(decided.spans),
+      skipped:
+        decided.failure === null ? countSkips(decided.spans ?? []) : { [decided.failure]: 1 },
       tokenizer: this.#deps.tokenizer.id,
       estimated: this.#deps.tokenizer.estimated,
       readMs,
@@ -214,50 +221,46 @@ class SluiceGateway implements Gateway {
     return { body, report, masks: decided.masks, request };
   }
 
-  /** Unit by unit, oldest first: replay what the ledger knows, decide the rest. */
-  async #decideAll(
-    input: PrepareInput,
-    request: ReadRequest,
-    settings: RequestSettings,
-    replay: boolean,
-  ): Promise<{
-    readonly splices: readonly Splice[];
-    readonly spans: readonly SpanReport[];
-    readonly masks: ReadonlyMap<number, KeepMask>;
-  }> {
-    const { ledger } = this.#deps;
-    const units = planUnits(request);
-    const scope = [input.tenant, request.dialect, request.model ?? ''].join('\n');
-    const raw = units.map((unit) =>
-      unit.messages.map(({ byteStart, byteEnd }) => input.body.subarray(byteStart, byteEnd)),
-    );
-    const keys = ledger.lineage(scope, raw);
-    const deps = this.#decideDeps(input.tenant);
-    const splices: Splice[] = [];
-    const spans: SpanReport[] = [];
-    const masks = new Map<number, KeepMask>();
-    let spent = 0;
-    for (const [at, unit] of units.entries()) {
-      const key = keys[at] ?? '';
-      const known = replay ? await ledger.get(key) : null;
-      let decision: UnitDecision;
-      if (known !== null) {
-        decision = { ...known, spans: known.spans.map((span) => ({ ...span, replayed: true })) };
-      } else {
-        const unitSettings = settings.forUnit(spent);
-        const decided = await decideUnit(unit, unitSettings, deps, input.signal);
-        for (const [index, mask] of decided.masks) masks.set(index, mask);
-        decision = replay ? await ledger.putIfAbsent(key, decided.decision) : decided.decision;
-      }
-      for (const span of decision.spans) spent += span.tokensAfter ?? 0;
-      spans.push(...decision.spans);
-      splices.push(...splicesOf(unit, decision));
+  /** The reason under which the original goes out. @throws SluiceError when it must not: caller gone, failing closed */
+  #mayFailOpen(error: unknown): SkipReason {
+    const reason = reasonOf(error);
+    const closed = this.#deps.config.compress.on_failure === 'closed';
+    if (reason !== 'client-gone' && !closed) {
+      this.#report(error, 'a request is forwarded as it came');
+      return reason;
     }
-    return { splices, spans, masks };
+    if (SluiceError.isInstance(error)) throw error;
+    throw new SluiceError('INTERNAL', 'The request could not be compressed', { cause: error });
   }
 
-  #decideDeps(tenant: string): DecideDeps {
+  /** `prepare` failed before anything was decided: the original goes out, or the failure is counted and thrown. */
+  #failed(input: PrepareInput, error: unknown, arrived: number): Pass {
+    const report = { ...this.#bypassed(input, reasonOf(error)), decision: 'failed-open' as const };
+    try {
+      this.#mayFailOpen(error);
+    } catch (fatal) {
+      const code = SluiceError.isInstance(fatal) ? fatal.code : 'INTERNAL';
+      this.#reports.open({ report: { ...report, decision: 'bypassed' }, arrived });
+      this.settle(report.id, { status: null, usage: null, error: code });
+      throw fatal;
+    }
+    return { body: input.body, report, masks: new Map(), request: null };
+  }
+
+  /** Logs a failure without its message: parsers quote their input there. */
+  #report(error: unknown, message: string): void {
+    const code = SluiceError.isInstance(error) ? error.code : 'INTERNAL';
+    const stack = error instanceof Error ? (error.stack ?? '') : '';
+    const frames = stack.split('\n').filter((line) => /^\s+at /.test(line));
+    this.#deps.observer.log.error({ code, frames: frames.slice(0, 8) }, message);
+  }
+
+  #decideDeps(tenant: string): DecideRequestDeps {
+    const { config, ledger } = this.#deps;
     return {
+      ledger,
+      deadlineMs: config.limits.compress_ms,
+      mayFailOpen: (error) => this.#mayFailOpen(error),
       compressor: (method) => this.#deps.compressors(method),
       countTokens: (text) => this.#count(text),
       keepOriginal: (text) => {
@@ -265,6 +268,7 @@ class SluiceGateway implements Gateway {
         this.#originals.set(`${tenant}\n${hash}`, text);
         return hash;
       },
+      onFailure: (error) => this.#report(error, 'a stage of a request failed'),
     };
   }
 
@@ -301,30 +305,11 @@ class SluiceGateway implements Gateway {
       compressMs: null,
     });
   }
-
-  #remember(report: RequestReport): void {
-    this.#reports.set(report.id, { report, arrived: this.#deps.clock.monotonic() });
-  }
 }
 
 function switchedOff(config: Config, input: PrepareInput): SkipReason | null {
   if (!config.compress.enabled) return 'off-by-config';
   return input.wishes.compress === false ? 'off-by-client' : null;
-}
-
-/** The ledger's edits as splices of this body. The raw bytes of the messages are the same by the key's meaning. */
-function splicesOf(unit: Unit, decision: UnitDecision): Splice[] {
-  return decision.edits.map((edit) => {
-    const message = unit.messages[edit.message];
-    if (message === undefined) {
-      throw new SluiceError('INTERNAL', `Edit of message ${edit.message} outside its unit`);
-    }
-    return {
-      byteStart: message.byteStart + edit.byteStart,
-      byteEnd: message.byteStart + edit.byteEnd,
-      bytes: encodeJsonString(edit.text),
-    };
-  });
 }
 
 /** Groups of a span with what happened to them; one piece for the whole span when it was left alone. */

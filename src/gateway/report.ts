@@ -25,6 +25,7 @@ const failures: ReadonlySet<SkipReason> = new Set([
   'deadline',
   'queue-full',
   'scorer-error',
+  'internal-error',
   'method-unavailable',
 ]);
 
@@ -82,7 +83,7 @@ export function openReport(facts: ReportFacts): RequestReport {
     plannedReuse: null,
     usage: null,
     spans: spans ?? [],
-    timings: { readMs, compressMs, totalMs: null },
+    timings: { readMs, compressMs, upstreamMs: null, totalMs: null },
     status: null,
     error: null,
   };
@@ -94,6 +95,7 @@ export function closeReport(
     readonly status: number | null;
     readonly usage: Usage | null;
     readonly error: string | null;
+    readonly upstreamMs?: number | null;
     readonly totalMs: number;
   },
 ): RequestReport {
@@ -102,7 +104,11 @@ export function closeReport(
     status: outcome.status,
     usage: outcome.usage,
     error: outcome.error,
-    timings: { ...report.timings, totalMs: outcome.totalMs },
+    timings: {
+      ...report.timings,
+      upstreamMs: outcome.upstreamMs ?? null,
+      totalMs: outcome.totalMs,
+    },
   };
 }
 

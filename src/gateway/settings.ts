@@ -28,9 +28,13 @@ export function combineWishes(header: Wishes, body: BodyWishes): Wishes {
   };
 }
 
+/** NaN says nothing; it would make every comparison with it false. */
 function isNumber(value: number | null | undefined): value is number {
-  return typeof value === 'number';
+  return typeof value === 'number' && !Number.isNaN(value);
 }
+
+/** More tokens than any body has; an unbounded target means that nothing needs to go. */
+const largestTarget = 2 ** 31;
 
 export function settingsFor(config: Config, survivors: Survivors, wishes: Wishes): RequestSettings {
   const { compress, limits } = config;
@@ -40,7 +44,6 @@ export function settingsFor(config: Config, survivors: Survivors, wishes: Wishes
     rate,
     minTokens: compress.min_tokens,
     maxChars: limits.compress_chars,
-    deadlineMs: limits.compress_ms,
     plainText: compress.plain_text,
     survivors,
     failClosed: compress.on_failure === 'closed',
@@ -49,7 +52,9 @@ export function settingsFor(config: Config, survivors: Survivors, wishes: Wishes
     forUnit: (spent) => ({
       ...base,
       targetTokens:
-        wishes.targetTokens === undefined ? null : Math.max(1, wishes.targetTokens - spent),
+        wishes.targetTokens === undefined
+          ? null
+          : Math.max(1, Math.min(wishes.targetTokens, largestTarget) - spent),
     }),
   };
 }

@@ -38,6 +38,8 @@ export interface Outcome {
   readonly usage: Usage | null;
   /** Error code of ours, or null. */
   readonly error: string | null;
+  /** Milliseconds from forwarding to the upstream's response head; left out or null = there was none. */
+  readonly upstreamMs?: number | null;
 }
 
 export interface CompressTextInput {

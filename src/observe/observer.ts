@@ -59,6 +59,7 @@ function summary(report: RequestReport): Record<string, unknown> {
     status,
     error: report.error,
     compressMs: timings.compressMs,
+    upstreamMs: timings.upstreamMs,
     totalMs: timings.totalMs,
   };
 }

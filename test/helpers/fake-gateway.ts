@@ -46,7 +46,7 @@ export function fakeReport(id: string, changes: Partial<RequestReport> = {}): Re
     usage: null,
     spans: [],
     skipped: {},
-    timings: { readMs: 1, compressMs: 1, totalMs: null },
+    timings: { readMs: 1, compressMs: 1, upstreamMs: null, totalMs: null },
     status: null,
     error: null,
     ...changes,

@@ -26,7 +26,7 @@ function report(changes: Partial<RequestReport> = {}): RequestReport {
     usage: { promptTokens: 450, completionTokens: 3, cachedTokens: 64 },
     spans: [],
     skipped: { 'too-short': 2, pinned: 1 },
-    timings: { readMs: 1, compressMs: 30, totalMs: 90 },
+    timings: { readMs: 1, compressMs: 30, upstreamMs: 50, totalMs: 90 },
     status: 200,
     error: null,
     ...changes,
@@ -58,7 +58,7 @@ test('requests are counted by dialect, decision and backend, and their tokens su
       tokensAfter: null,
       usage: null,
       skipped: { 'not-a-dialect': 1 },
-      timings: { readMs: null, compressMs: null, totalMs: 2 },
+      timings: { readMs: null, compressMs: null, upstreamMs: null, totalMs: 2 },
     }),
   );
   const text = await observer.metricsText();
@@ -149,6 +149,7 @@ test('a settled request is one line that identifies and measures', () => {
       status: 200,
       error: null,
       compressMs: 30,
+      upstreamMs: 50,
       totalMs: 90,
       msg: 'request',
     },
