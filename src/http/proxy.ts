@@ -104,19 +104,25 @@ function bypassReason(gateway: Gateway, { head, wishes }: Exchange): BypassReaso
   return (head.contentLength ?? 0) > gateway.inspectBytes ? 'body-too-large' : null;
 }
 
+/**
+ * With compression off a body is looked at only for `sluice` fields to remove, and only up to this many bytes: holding
+ * back a longer one would cost its whole length in memory and collections. It is streamed through as it comes.
+ */
+const scannedBytes = 256 * 1024;
+
 async function forwardDialect(deps: ProxyDeps, exchange: Exchange): Promise<void> {
   const { gateway } = deps;
   const { request, head, target, tenant } = exchange;
   const reason = bypassReason(gateway, exchange);
-  const streamed =
-    head.contentEncoding !== null || (head.contentLength ?? 0) > gateway.inspectBytes;
-  if (streamed) {
+  const { inspectBytes } = gateway;
+  const limit = reason === null ? inspectBytes : Math.min(inspectBytes, scannedBytes);
+  if (head.contentEncoding !== null || (head.contentLength ?? 0) > limit) {
     const prepared = gateway.bypass(target.path, reason ?? 'body-too-large', tenant);
     send(deps, exchange, prepared, { body: bodyStream(request, null), length: head.contentLength });
     return;
   }
   const body = await bufferBody(request, {
-    limit: gateway.inspectBytes,
+    limit,
     // Only compression needs the body in one piece.
     contiguous: reason === null ? head.contentLength : null,
   });

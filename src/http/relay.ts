@@ -43,6 +43,8 @@ class Relay implements ForwardHandler {
   #handle: ForwardHandle | null = null;
   #sample: Sample | null = null;
   #status: number | null = null;
+  #forwardedAt = 0;
+  #upstreamMs: number | null = null;
   #wrote = false;
   #watchesDrain = false;
   #settled = false;
@@ -55,6 +57,7 @@ class Relay implements ForwardHandler {
   start(): void {
     const { backend, request } = this.#options;
     this.#response.once('close', () => this.#onClientClose());
+    this.#forwardedAt = performance.now();
     const handle = backend.forward(request, this);
     this.#handle = handle;
     if (this.#response.destroyed) handle.abort();
@@ -70,6 +73,7 @@ class Relay implements ForwardHandler {
 
   onHead(status: number, headers: RawHeaders, statusText: string): void {
     this.#status = status;
+    this.#upstreamMs = performance.now() - this.#forwardedAt;
     const fields = forwardedResponseHeaders(headers);
     if (this.#options.readUsage && status === 200 && !has(fields, 'content-encoding')) {
       this.#sample = createSample();
@@ -123,7 +127,7 @@ class Relay implements ForwardHandler {
   #settle(outcome: Outcome): void {
     if (this.#settled) return;
     this.#settled = true;
-    this.#options.settle(outcome);
+    this.#options.settle({ ...outcome, upstreamMs: this.#upstreamMs });
   }
 
   #usage(): Usage | null {

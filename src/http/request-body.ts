@@ -1,10 +1,12 @@
 /** Reading of request bodies: bounded, and kept in the chunks that came from the socket until somebody needs one piece. */
 import type { IncomingMessage } from 'node:http';
-import { PassThrough, Readable } from 'node:stream';
+import { Readable } from 'node:stream';
 import { mentionsSluice } from '../wire/read.ts';
 
 /** Lengths up to this come in one or two chunks, which cost less than a buffer of their own. */
 const gatherBytes = 64 * 1024;
+/** Bytes of a streamed body that may wait for the upstream. */
+const streamBuffer = 64 * 1024;
 /** A client that sends nothing of its body for this long is cut off: what it has sent so far is held in memory. */
 const silenceMs = 60_000;
 
@@ -68,13 +70,18 @@ export function bufferBody(
  * must not be the client's connection.
  */
 export function bodyStream(request: IncomingMessage, start: Buffer | null): Readable {
-  const stream = new PassThrough();
-  if (start !== null) stream.write(start);
-  // The rest of a body that nobody reads any more is discarded, so that the connection stays usable.
+  const stream = new Readable({ highWaterMark: streamBuffer, read: () => void request.resume() });
+  const onData = (chunk: Buffer): void => {
+    if (!stream.push(chunk)) request.pause();
+  };
+  const onEnd = (): void => void stream.push(null);
+  if (start !== null) stream.push(start);
+  request.on('data', onData).on('end', onEnd);
   stream.once('close', () => {
+    request.off('data', onData).off('end', onEnd);
+    // The rest of a body that nobody reads any more is discarded, so that the connection stays usable.
     if (!request.readableEnded) request.resume();
   });
-  request.pipe(stream);
   return stream;
 }
 

@@ -99,6 +99,33 @@ test('a sluice field is seen wherever the chunks are cut', () => {
   );
 });
 
+test('switched off, a long body streams through as it comes', async (t) => {
+  const upstream = await startFakeUpstream(t);
+  const proxy = await startProxy(t, { upstream: upstream.url, enabled: false });
+  upstream.requests.length = 0;
+  const path = '/v1/chat/completions';
+  const body = Buffer.from(`{"messages":[{"role":"user","content":"${'long '.repeat(100_000)}"}]}`);
+  await postAll(
+    proxy,
+    [
+      { path, body },
+      { path, body, chunked: true },
+    ],
+    {},
+  );
+  assert.deepEqual(
+    upstream.requests.map(({ sha256: sum, headers }) => [sum, headers['content-length'] ?? null]),
+    [
+      [sha256(body), String(body.length)],
+      [sha256(body), null],
+    ],
+  );
+  assert.deepEqual(
+    proxy.gateway.bypassed.map(({ reason }) => reason),
+    ['off-by-config', 'off-by-config'],
+  );
+});
+
 test('chunked, encoded and oversized bodies arrive as sent, with the reason', async (t) => {
   const upstream = await startFakeUpstream(t);
   const proxy = await startProxy(t, { upstream: upstream.url, inspectBytes: 100_000 });
