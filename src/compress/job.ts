@@ -17,6 +17,7 @@ import type {
 import { chooseDroppable } from './droppable.ts';
 import { declaredOnly, verifySurvivors } from './guards.ts';
 import { isSubsequence, maskFromKeep, renderMask, whyCode, wholeMask } from './mask.ts';
+import { createTurns, type Turns } from './turns.ts';
 
 /** A segment that `decide` must decide about. */
 export interface OpenSegment {
@@ -83,7 +84,8 @@ export async function runJob(
 ): Promise<CompressResult> {
   throwIfAborted(job.signal);
   checkBudget(job);
-  const counts = job.segments.map((segment) => deps.tokenizer.count(segment.text));
+  const turns = createTurns(job.signal);
+  const counts = await countTokens(job, deps, turns);
   const skipped = job.segments.map((segment, i) => skipBeforehand(job, segment, counts, i));
   const shares = budgetShares(job, counts, skipped);
   const notes: string[] = shares.note === null ? [] : [shares.note];
@@ -102,6 +104,7 @@ export async function runJob(
   );
   const droppable = openAll.filter(({ segment }) => segment.policy === 'droppable');
   const open = openAll.filter(({ segment }) => segment.policy !== 'droppable');
+  await turns.before(openAll.reduce((n, { segment }) => n + segment.text.length, 0));
   const dropped = chooseDroppable(job, droppable);
   const sum = (of: readonly OpenSegment[]): number => of.reduce((n, s) => n + s.budgetTokens, 0);
   const decision: JobDecision =
@@ -110,15 +113,16 @@ export async function runJob(
       : await decide({ job, deps, open, budgetTokens: sum(open) });
   throwIfAborted(job.signal);
   const alone = open.length === 1;
-  const segments = job.segments.map((segment, i): SegmentResult => {
+  const segments: SegmentResult[] = [];
+  for (const [i, segment] of job.segments.entries()) {
+    await turns.before(segment.text.length);
     const before = counts[i] ?? 0;
     const reason = skipped[i] ?? null;
-    if (reason !== null) return whole(segment, before, reason);
-    if (segment.policy === 'droppable') return droppableResult(segment, before, dropped.has(i));
-    const decided = decision.segments.get(i);
-    if (!decided?.mask) return whole(segment, before, decided?.skipped ?? 'no-method');
-    return finish(job, deps, { segment, before, decided, mask: decided.mask, alone });
-  });
+    const known = { segment, before, decided: decision.segments.get(i), alone };
+    if (reason !== null) segments.push(whole(segment, before, reason));
+    else if (segment.policy !== 'droppable') segments.push(resultOf(job, deps, known));
+    else segments.push(droppableResult(segment, before, dropped.has(i)));
+  }
   notes.push(...(decision.notes ?? []));
   if (segments.some((result) => result.skipped === 'survivor-lost')) notes.push('survivor-lost');
   const total = (key: 'tokensBefore' | 'tokensAfter'): number =>
@@ -131,6 +135,19 @@ export async function runJob(
     budgetTokens: openAll.length === 0 ? null : sum(openAll),
     notes: [...new Set(notes)],
   };
+}
+
+async function countTokens(
+  job: CompressJob,
+  { tokenizer }: CompressorDeps,
+  turns: Turns,
+): Promise<number[]> {
+  const counts: number[] = [];
+  for (const { text } of job.segments) {
+    await turns.before(text.length);
+    counts.push(tokenizer.count(text));
+  }
+  return counts;
 }
 
 function checkBudget({ budget }: CompressJob): void {
@@ -218,18 +235,19 @@ function droppableResult(segment: Segment, tokens: number, dropped: boolean): Se
   };
 }
 
-function finish(
+function resultOf(
   job: CompressJob,
   deps: CompressorDeps,
   input: {
     segment: Segment;
     before: number;
-    decided: SegmentDecision;
-    mask: KeepMask;
+    decided: SegmentDecision | undefined;
     alone: boolean;
   },
 ): SegmentResult {
-  const { segment, before, decided, mask, alone } = input;
+  const { segment, before, decided, alone } = input;
+  if (!decided?.mask) return whole(segment, before, decided?.skipped ?? 'no-method');
+  const { mask } = decided;
   const text = renderMask(segment.text, mask);
   if (!isSubsequence(text, segment.text))
     throw new SluiceError('INTERNAL', `Method ${decided.method} made text that is no subsequence`);

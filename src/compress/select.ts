@@ -43,8 +43,10 @@ interface Unit {
   readonly cost: number;
 }
 
-/** How many units are tried one by one against an exact count when filling up. */
+/** How many units are tried one by one against an exact count when filling up, */
 const fillTries = 48;
+/** and how many UTF-16 units of text may be counted again for it: a long text needs no last word. */
+const fillUnits = 2_000_000;
 
 /**
  * Takes units in rank order while they fit, passing over those that do not; then counts the rendered text and drops or
@@ -176,12 +178,15 @@ class Pool {
 
   fill(ranked: readonly Unit[]): void {
     const { budgetTokens } = this.#choice;
+    const length = (segment: number): number => this.#choice.segments[segment]?.text.length ?? 0;
     let tries = fillTries;
+    let units = fillUnits;
     let used = this.tokens();
     for (const unit of ranked) {
       if (used >= budgetTokens) return;
       if (this.#isKept(unit) || unit.cost > budgetTokens - used + 1) continue;
-      if (tries-- === 0) return;
+      units -= length(unit.segment);
+      if (tries-- === 0 || units < 0) return;
       const count = this.#counts[unit.segment] ?? null;
       this.take(unit, false);
       const now = this.tokens();
