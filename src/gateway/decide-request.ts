@@ -27,10 +27,12 @@ export interface DecideRequestOptions {
   readonly replay: boolean;
 }
 
-export interface DecideRequestDeps extends DecideDeps {
+export interface DecideRequestDeps extends Omit<DecideDeps, 'countUntouched'> {
   readonly ledger: Ledger;
   /** Milliseconds for the whole request. */
   readonly deadlineMs: number;
+  /** Requests with more UTF-16 units of text than this are not counted: that would hold up everybody else. */
+  readonly maxCountedChars: number;
   /** The reason under which the original goes out. @throws SluiceError when it must not */
   readonly mayFailOpen: (error: unknown) => SkipReason;
 }
@@ -60,6 +62,9 @@ async function decideAll(
   deps: DecideRequestDeps,
 ): Promise<DecidedRequest> {
   const units = planUnits(request);
+  const chars = request.spans.reduce((total, { text }) => total + text.length, 0);
+  const countUntouched = chars > deps.maxCountedChars ? () => null : deps.countTokens;
+  const unitDeps = { ...deps, countUntouched };
   const scope = JSON.stringify([input.tenant, request.dialect, request.model]);
   const raw = units.map((unit) =>
     unit.messages.map(({ byteStart, byteEnd }) => input.body.subarray(byteStart, byteEnd)),
@@ -73,7 +78,7 @@ async function decideAll(
     const key = keys[at] ?? '';
     let decision = replay ? await replayed(key, deps) : null;
     if (decision === null) {
-      const decided = await decideUnit(unit, settings.forUnit(spent), deps, input.signal);
+      const decided = await decideUnit(unit, settings.forUnit(spent), unitDeps, input.signal);
       for (const [index, mask] of decided.masks) masks.set(index, mask);
       decision = replay ? await remembered(key, decided.decision, deps) : decided.decision;
     }

@@ -33,6 +33,8 @@ export interface DecideDeps {
   readonly compressor: (method: MethodName) => Compressor;
   /** Token count of a text, cached by content. */
   readonly countTokens: (text: string) => number;
+  /** The same for texts that nobody shortens; null = not counted, the request has too much text for that. */
+  readonly countUntouched: (text: string) => number | null;
   /** Keeps an original for `/v1/retrieve` and returns its hash. */
   readonly keepOriginal: (text: string) => string;
   /** Told of failures that are nobody's choice: neither a deadline, nor a full queue, nor a caller that is gone. */
@@ -223,7 +225,7 @@ function editOf(unit: Unit, span: Span, text: string): MessageEdit {
 }
 
 function untouched(span: Span, skipped: SkipReason | null, deps: DecideDeps): SpanReport {
-  const tokens = deps.countTokens(span.text);
+  const tokens = deps.countUntouched(span.text);
   const facts = { method: null, tokensBefore: tokens, tokensAfter: tokens, original: null };
   return spanReport(span, { ...facts, skipped });
 }

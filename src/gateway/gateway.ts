@@ -260,6 +260,7 @@ class SluiceGateway implements Gateway {
     return {
       ledger,
       deadlineMs: config.limits.compress_ms,
+      maxCountedChars: config.limits.compress_chars,
       mayFailOpen: (error) => this.#mayFailOpen(error),
       compressor: (method) => this.#deps.compressors(method),
       countTokens: (text) => this.#count(text),

@@ -51,9 +51,13 @@ export function countSkips(spans: readonly SpanReport[]): Partial<Record<SkipRea
   return counts;
 }
 
-function sum(values: readonly (number | null)[]): number {
+/** Null when one of them is not known: a sum of the others would be a wrong number. */
+function sum(values: readonly (number | null)[]): number | null {
   let total = 0;
-  for (const value of values) total += value ?? 0;
+  for (const value of values) {
+    if (value === null) return null;
+    total += value;
+  }
   return total;
 }
 

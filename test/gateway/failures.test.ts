@@ -190,3 +190,13 @@ test('the total time includes reading and compressing', async () => {
   const timings = gateway.report(id, '')?.timings;
   assert.ok((timings?.totalMs ?? 0) >= (timings?.compressMs ?? 1));
 });
+
+test('a request with very much text is not counted, and says so by leaving the counts out', async () => {
+  const gateway = testGateway({ config: { limits: { compress_chars: 1000 } } });
+  const prepared = await gateway.prepare(input(chat(1)));
+  assert.equal(Buffer.from(prepared.body).toString(), chat(1));
+  const report = gateway.report(prepared.id, '');
+  assert.equal(report?.tokensBefore, null);
+  assert.deepEqual(report?.skipped, { 'too-long': 1 });
+  assert.ok(!prepared.responseHeaders.includes('x-sluice-tokens-before'));
+});
