@@ -48,6 +48,7 @@ test('an upstream that refuses is a 502 at once, with the reason in the dialect 
   assert.match(error.message, new RegExp(`127\\.0\\.0\\.1:${port}.*ECONNREFUSED`));
   const id = answer.headers['x-sluice-request-id'];
   assert.equal(proxy.gateway.settled.get(String(id))?.error, 'UPSTREAM_REFUSED');
+  assert.equal(proxy.gateway.settled.get(String(id))?.upstreamMs, null, 'there was no head');
 });
 
 test('an upstream name that does not resolve is a 502', async (t) => {
@@ -71,6 +72,8 @@ test('429 and Retry-After pass at once and are not tried again', async (t) => {
   assert.equal(answer.headers['retry-after'], '7');
   assert.equal(answer.body.toString(), '{"error":{"message":"slow down"}}');
   assert.equal(upstream.requests.length, 1);
+  const [outcome] = proxy.gateway.settled.values();
+  assert.ok((outcome?.upstreamMs ?? -1) >= 0, 'the time until the head is known');
 });
 
 test('a POST whose connection closes without an answer is never repeated', async (t) => {
