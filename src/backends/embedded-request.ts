@@ -1,4 +1,5 @@
 /** Reading of OpenAI chat and completions bodies for the embedded engine; errors in the dialect's shape. */
+import { chatStops, renderChat } from '../engine/chat.ts';
 
 /** An answer that is not 200: status and OpenAI error object. */
 export class DialectError extends Error {
@@ -126,35 +127,23 @@ function plainPrompt(value: unknown): string | readonly number[] {
   });
 }
 
-/** Labels of the plain template; the model was trained on dialogues of this shape, not on special tokens. */
-const labels: Readonly<Record<string, string>> = {
-  system: 'System',
-  developer: 'System',
-  user: 'User',
-  assistant: 'Assistant',
-  tool: 'Tool',
-};
-const chatStops: readonly string[] = ['\nUser:', '\nSystem:', '\nTool:'];
+const roles: readonly string[] = ['system', 'developer', 'user', 'assistant', 'tool'];
 
-/** `System: ...`, `User: ...`, `Assistant: ...`, one paragraph each, ending with an open `Assistant:`. */
 function chatPrompt(value: unknown): string {
   if (!Array.isArray(value) || value.length === 0) {
     throw new DialectError(400, 'messages must be a non-empty list', { param: 'messages' });
   }
   const list: readonly unknown[] = value;
-  const lines = list.map((message, at) => {
+  const messages = list.map((message, at) => {
     const role = isRecord(message) ? message['role'] : undefined;
-    const label = typeof role === 'string' ? labels[role] : undefined;
-    if (!isRecord(message) || label === undefined) {
-      throw new DialectError(
-        400,
-        `messages[${at}].role is not one of ${Object.keys(labels).join(', ')}`,
-        { param: 'messages' },
-      );
+    if (!isRecord(message) || typeof role !== 'string' || !roles.includes(role)) {
+      throw new DialectError(400, `messages[${at}].role is not one of ${roles.join(', ')}`, {
+        param: 'messages',
+      });
     }
-    return `${label}: ${contentText(message['content'], at)}`;
+    return { role, content: contentText(message['content'], at) };
   });
-  return `${lines.join('\n')}\nAssistant:`;
+  return renderChat(messages);
 }
 
 function contentText(content: unknown, at: number): string {

@@ -37,7 +37,10 @@ export async function createEmbeddedBackend(options: EmbeddedBackendOptions): Pr
     fingerprint: engine.fingerprint,
     tokenizer: engine.tokenizer,
     forward: (request, handler) => forward(request, handler, engine, options),
-    check: async () => ({ ok: true, detail: `${engine.name} is loaded` }),
+    check: async () =>
+      engine.failure === null
+        ? { ok: true, detail: `${engine.name} is loaded` }
+        : { ok: false, detail: `${engine.name} has stopped: ${engine.failure}` },
     close: () => engine.close(),
   };
 }
@@ -126,8 +129,16 @@ async function bodyOf(request: ForwardRequest, limit: number): Promise<Uint8Arra
   return Buffer.concat(chunks);
 }
 
+function parseJson(body: Uint8Array): unknown {
+  try {
+    return JSON.parse(Buffer.from(body).toString('utf8'));
+  } catch {
+    throw new DialectError(400, 'The body is not JSON');
+  }
+}
+
 function tokenize(body: Uint8Array, output: Output, engine: Engine): void {
-  const value: unknown = JSON.parse(Buffer.from(body).toString('utf8') || '{}');
+  const value = parseJson(body);
   const content =
     typeof value === 'object' && value !== null && 'content' in value
       ? value.content

@@ -112,8 +112,13 @@ class WorkerEngine implements Engine {
     this.#queue = options.queue;
     worker.on('message', (message: EngineMessage) => this.#receive(message));
     worker.on('error', (error: Error) => this.#fail(error));
+    worker.on('exit', () => this.#fail(new SluiceError('SCORER_FAILED', 'The worker has exited')));
     // An idle engine never keeps a process alive; a running request does.
     worker.unref();
+  }
+
+  get failure(): string | null {
+    return this.#broken?.message ?? null;
   }
 
   generate(request: GenerateRequest, events: GenerateEvents): () => void {

@@ -69,6 +69,8 @@ export interface Engine {
   readonly contextLimit: number;
   /** Names weights and tokenizer. */
   readonly fingerprint: string;
+  /** Why nothing can be generated any more, or null. */
+  readonly failure: string | null;
   /** Starts a generation; the returned function aborts it and frees its slot. @throws SluiceError QUEUE_FULL */
   generate(request: GenerateRequest, events: GenerateEvents): () => void;
   close(): Promise<void>;

@@ -54,9 +54,7 @@ const chat = (extra: object = {}): object => ({
   ...extra,
 });
 
-function events(
-  text: string,
-): {
+function events(text: string): {
   choices: { delta?: { content?: string }; finish_reason: string | null }[];
   usage?: { completion_tokens: number };
 }[] {
@@ -205,4 +203,38 @@ test('text is released as whole characters and never runs into a stop string', (
   );
   assert.ok(stopping.stopped);
   assert.equal(stopping.flush(), '');
+});
+
+test('a chat is the completion of its rendered form', async () => {
+  const whole = JSON.parse((await send('POST', '/v1/chat/completions', chat())).text);
+  const plain = JSON.parse(
+    (
+      await send('POST', '/v1/completions', {
+        prompt: 'user: The sea is\n\nassistant: ',
+        max_tokens: 10,
+        temperature: 0,
+      })
+    ).text,
+  );
+  assert.equal(whole.usage.prompt_tokens, plain.usage.prompt_tokens);
+  assert.equal(whole.choices[0].message.content, plain.choices[0].text);
+});
+
+test('a tokenize body that is no JSON is a 400', async () => {
+  assert.equal((await send('POST', '/tokenize', '{')).status, 400);
+});
+
+test('an engine that has stopped is not ready and says why', async () => {
+  const stopped = await createEmbeddedBackend({
+    folder: 'models/scout',
+    threads: 1,
+    maxTokens: 16,
+    queue: 4,
+    maxBodyBytes: 1 << 20,
+  });
+  assert.equal((await stopped.check(null)).ok, true);
+  await stopped.close();
+  const check = await stopped.check(null);
+  assert.equal(check.ok, false);
+  assert.match(check.detail, /closed/);
 });
