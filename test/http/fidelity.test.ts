@@ -23,7 +23,10 @@ async function postAll(
   for (const { path, body, chunked } of cases) {
     statuses.push(
       await new Promise<number>((resolve, reject) => {
-        const length = chunked === true ? {} : { 'content-length': String(body.length) };
+        const length: Record<string, string> =
+          chunked === true
+            ? { 'transfer-encoding': 'chunked' }
+            : { 'content-length': String(body.length) };
         const request = httpRequest(
           `${proxy.url}${path}`,
           { method: 'POST', agent, headers: { ...headers, ...length } },
