@@ -50,8 +50,10 @@ export async function createSluice(input: unknown = {}): Promise<Sluice> {
   const config = parseConfig(input);
   const observer = createObserver({ ...config.log, version });
   const scorers = await scorersOf(config);
-  const backend = await createBackend(config);
-  const tokenizer = tokenizerFor(config, backend);
+  const { backend, tokenizer } = await backendOf(config).catch(async (error: unknown) => {
+    await scorers.close();
+    throw error;
+  });
   const compressors = compressorSource(tokenizer, scorers);
   const ledger = createMemoryLedger({ maxBytes: config.limits.decisions_bytes });
   const gateway = createGateway({
@@ -119,6 +121,18 @@ function serverOf(gateway: Gateway, observer: Observer, config: Config): ProxySe
   });
 }
 
+async function backendOf(
+  config: Config,
+): Promise<{ readonly backend: Backend; readonly tokenizer: TextTokenizer }> {
+  const backend = await createBackend(config);
+  try {
+    return { backend, tokenizer: tokenizerFor(config, backend) };
+  } catch (error) {
+    await backend.close();
+    throw error;
+  }
+}
+
 function createBackend(config: Config): Promise<Backend> {
   const [url] = config.upstream;
   if (url === undefined || config.backend === 'embedded') {
@@ -167,9 +181,14 @@ function watchScorers(observer: Observer, scorers: ScorerPool): void {
     'Chunks waiting for a scorer worker',
     () => scorers.stats().queued,
   );
-  observer.gauge(
-    'sluice_scorer_tokens_fed',
+  observer.counter(
+    'sluice_scorer_tokens_total',
     'Tokens that went through the scorers',
     () => scorers.stats().tokensFed,
+  );
+  observer.counter(
+    'sluice_scorer_crashes_total',
+    'Scorer workers that died',
+    () => scorers.stats().crashes,
   );
 }

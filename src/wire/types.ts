@@ -18,7 +18,7 @@ export interface Splice {
   readonly bytes: Uint8Array;
 }
 
-/** Per-request wishes found in the body's own `sluice` fields (contract.md section 4). */
+/** Per-request wishes found in the body's own `sluice` fields. */
 export interface BodyWishes {
   readonly compress: boolean | null;
   readonly rate: number | null;
