@@ -68,9 +68,9 @@ export type Decide = (input: OpenJob) => JobDecision | Promise<JobDecision>;
 /**
  * Runs one job: measures, splits the budget, lets `decide` choose, then renders, recounts and verifies.
  *
- * Budget in tokens: a rate gives every segment floor(rate x its tokens) (its own rate if it has one); a number of
- * tokens is what all compressible and droppable segments together may have, shared in proportion to their tokens
- * after those with a rate of their own and those that are too short.
+ * Budget in tokens: a rate gives every segment rate x its tokens (its own rate if it has one), rounded down with the
+ * fraction carried on to the next segment; a number of tokens is what all compressible and droppable segments together
+ * may have, shared in proportion to their tokens after those with a rate of their own and those that are too short.
  *
  * Too short: documents (or demonstrations, or earlier turns) of one job are chosen among each other, so their tokens
  * count together against `minTokens`; every other segment counts alone.
@@ -189,13 +189,19 @@ function budgetShares(
 ): Shares {
   const { budget, segments } = job;
   const byRate = (i: number, rate: number): number => Math.floor((counts[i] ?? 0) * rate + 1e-9);
-  if (budget.type === 'rate')
-    return {
-      tokens: segments.map(({ rate }, i) =>
-        skipped[i] === null ? byRate(i, rate ?? budget.rate) : 0,
-      ),
-      note: null,
-    };
+  const sharesAt = (ratio: number): number[] => {
+    // Fractions are carried on, so that many short segments get together what their sum would get.
+    let carried = 0;
+    return segments.map(({ rate }, i) => {
+      if (skipped[i] !== null) return 0;
+      if (rate !== undefined) return byRate(i, rate);
+      const exact = (counts[i] ?? 0) * ratio + carried;
+      const tokens = Math.floor(exact + 1e-9);
+      carried = exact - tokens;
+      return tokens;
+    });
+  };
+  if (budget.type === 'rate') return { tokens: sharesAt(budget.rate), note: null };
   let left = Math.floor(budget.tokens);
   let shared = 0;
   segments.forEach(({ rate }, i) => {
@@ -206,10 +212,7 @@ function budgetShares(
   });
   const note = left < 0 ? 'budget-below-whole-segments' : null;
   const ratio = shared === 0 ? 0 : Math.min(1, Math.max(0, left) / shared);
-  return {
-    tokens: segments.map(({ rate }, i) => (skipped[i] === null ? byRate(i, rate ?? ratio) : 0)),
-    note,
-  };
+  return { tokens: sharesAt(ratio), note };
 }
 
 function whole(segment: Segment, tokens: number, skipped: SkipReason): SegmentResult {

@@ -84,7 +84,7 @@ test('a repeated passage is taken once', async () => {
   const passage = 'The vault code is kept by the harbour master.';
   const job = jobOf([`${passage} ${filler('ship')}`, `${passage} ${filler('crane')}`], {
     question: 'Who keeps the vault code?',
-    budget: { type: 'rate', rate: 0.1 },
+    budget: { type: 'rate', rate: 0.09 },
   });
   const { segments } = await extractive.compress(job);
   const times = segments.reduce((n, { text }) => n + text.split(passage).length - 1, 0);
