@@ -111,7 +111,7 @@ const messageFields = ['messages', 'model', 'config', 'rate', 'target_tokens', '
 /** Keys of `config` that mean something here; others are named in `report.ignored_config`. */
 const configFields = ['target_ratio', 'session_id'] as const;
 
-/** The contract that guardrail callers already speak (field.md section 8), plus `report`. */
+/** The contract that guardrail callers already speak, plus `report`. */
 async function compressMessages(
   gateway: Gateway,
   body: JsonObject,

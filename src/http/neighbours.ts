@@ -1,4 +1,4 @@
-/** Contracts of other products' callers (field.md section 8): `/compact` and `/llm/v1/compressPrompt`. */
+/** Contracts that other products' callers already speak: `/compact` and `/llm/v1/compressPrompt`. */
 import { SluiceError } from '../core/errors.ts';
 import type { Gateway } from '../gateway/types.ts';
 import { dialectPath, prepareBody, type Caller } from './compress-route.ts';

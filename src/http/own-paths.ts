@@ -1,4 +1,4 @@
-/** The paths that Sluice answers itself (contract.md section 2); every other path belongs to the upstream. */
+/** The paths that Sluice answers itself; every other path belongs to the upstream. */
 
 const exact: ReadonlySet<string> = new Set([
   '/v1/compress',
