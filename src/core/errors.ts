@@ -29,7 +29,7 @@ export const errorTable = {
   BUDGET_IMPOSSIBLE: {
     status: 422,
     retryable: false,
-    remedy: 'Ask for a larger target: the text that must survive alone is longer than it.',
+    remedy: 'Ask for at least one token, or for a rate above 0 and at most 1.',
   },
   METHOD_UNAVAILABLE: {
     status: 409,
