@@ -676,7 +676,7 @@ export interface components {
                 readonly "application/problem+json": components["schemas"]["Problem"];
             };
         };
-        /** @description What must survive alone is longer than the target. */
+        /** @description The budget is no amount of text. */
         readonly BudgetImpossible: {
             headers: {
                 readonly [name: string]: unknown;
