@@ -8,7 +8,7 @@ import { estimate } from '../../src/cli/eval/bootstrap.ts';
 import { renderMacro, renderTable } from '../../src/cli/eval/render.ts';
 import { runEvaluation } from '../../src/cli/eval/run.ts';
 import type { RunOptions } from '../../src/cli/eval/run.ts';
-import { readSets, spread } from '../../src/cli/eval/sets.ts';
+import { readSets, sample } from '../../src/cli/eval/sets.ts';
 import { macroOf, tableOf } from '../../src/cli/eval/table.ts';
 import type { ArmName, ItemResult } from '../../src/cli/eval/types.ts';
 import { SluiceError } from '../../src/index.ts';
@@ -102,9 +102,20 @@ test('the interval: the same every time, around the mean, narrow for equal value
   assert.deepEqual(estimate([1, 1, 1]).interval, [1, 1]);
 });
 
-test('records are spread evenly; what cannot be read is named', () => {
-  assert.deepEqual(spread([0, 1, 2, 3, 4, 5, 6, 7, 8, 9], 3), [0, 4, 7]);
-  assert.deepEqual(spread([0, 1], 3), [0, 1]);
+test('a sample is fixed, nested and follows no step; what cannot be read is named', () => {
+  const places = Array.from({ length: 300 }, (_, at) => at);
+  const few = sample(places, 20);
+  assert.equal(few.length, 20);
+  assert.deepEqual(sample(places, 20), few);
+  assert.deepEqual(
+    few,
+    [...few].sort((a, b) => a - b),
+  );
+  const more = new Set(sample(places, 50));
+  assert.ok(few.every((place) => more.has(place)));
+  // sets repeat a pattern every five records: all five kinds are there
+  assert.equal(new Set(few.map((place) => place % 5)).size, 5);
+  assert.deepEqual(sample([0, 1], 3), [0, 1]);
   const read = (only: string[] = []): unknown => readSets({ folder, only, limit: null });
   const refused = (pattern: RegExp) => (error: unknown) =>
     SluiceError.isInstance(error) &&

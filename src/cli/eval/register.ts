@@ -9,7 +9,7 @@ import { loadTokenizer } from '../../index.ts';
 import { armOpener } from './arms.ts';
 import { reportText, writeReport, type Report } from './report.ts';
 import { runEvaluation } from './run.ts';
-import { readSets, spread } from './sets.ts';
+import { readSets, sample } from './sets.ts';
 import { macroOf, tableOf } from './table.ts';
 import type { ArmName, EvalItem, ItemResult } from './types.ts';
 
@@ -42,8 +42,11 @@ export function register(program: Command): void {
     .option('--only <names>', 'comma-separated set names')
     .option('--methods <names>', `comma-separated, of ${allArms.join(', ')} (default: all)`)
     .option('--rates <list>', 'comma-separated shares of tokens to keep', '0.5,0.33,0.2,0.1')
-    .option('--limit <n>', 'at most n records of each set, evenly spread')
-    .option('--model-limit <n>', 'at most n of those for the methods that run a language model')
+    .option('--limit <n>', 'a sample of at most n records of each set, always the same')
+    .option(
+      '--model-limit <n>',
+      'a sample of at most n of those for the methods that run a language model',
+    )
     .option(
       '--classifier <dir>',
       'token classifier for llmlingua2 (the arm is left out without one)',
@@ -63,7 +66,7 @@ async function evaluate(flags: EvalFlags): Promise<void> {
     limit: optionalWhole(flags.limit, '--limit'),
   });
   const all = [...sets.values()].flat();
-  const few = [...sets.values()].flatMap((items) => spread(items, modelLimit));
+  const few = [...sets.values()].flatMap((items) => sample(items, modelLimit));
   const items = (arm: ArmName): readonly EvalItem[] => (modelArms.has(arm) ? few : all);
   const results: ItemResult[] = [];
   const missing: string[] = [];

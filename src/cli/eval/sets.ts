@@ -10,7 +10,7 @@ export interface ReadSetsOptions {
   readonly folder: string;
   /** Names of sets to read; empty = all. */
   readonly only: readonly string[];
-  /** At most this many records of each set, evenly spread; null = all. */
+  /** At most this many records of each set (`sample`); null = all. */
   readonly limit: number | null;
 }
 
@@ -28,7 +28,7 @@ export function readSets(options: ReadSetsOptions): ReadonlyMap<string, readonly
       .filter(({ line }) => line !== '');
     sets.set(
       name,
-      spread(lines, options.limit).map(({ line, where }) => itemOf(name, parse(line, where))),
+      sample(lines, options.limit).map(({ line, where }) => itemOf(name, parse(line, where))),
     );
   }
   const missing = options.only.find((name) => !sets.has(name));
@@ -51,13 +51,27 @@ function setFiles(folder: string): string[] {
   }
 }
 
-/** At most `limit` of a list, evenly spread, the first one among them; null = all. */
-export function spread<T>(list: readonly T[], limit: number | null): readonly T[] {
+/**
+ * A sample of at most `limit` of a list, in the list's order; null = all. Drawn by a fixed hash of the place, not at
+ * equal steps: sets put their answers at regular places, which equal steps would hit or miss together. A smaller sample
+ * is part of a larger one.
+ */
+export function sample<T>(list: readonly T[], limit: number | null): readonly T[] {
   if (limit === null || list.length <= limit) return list;
-  return list.filter(
-    (_, at) =>
-      Math.floor((at * limit) / list.length) !== Math.floor(((at - 1) * limit) / list.length),
-  );
+  const drawn = list
+    .map((_, at) => ({ at, rank: hashOf(at) }))
+    .sort((a, b) => a.rank - b.rank)
+    .slice(0, limit);
+  const chosen = new Set(drawn.map(({ at }) => at));
+  return list.filter((_, at) => chosen.has(at));
+}
+
+/** 32-bit finaliser of MurmurHash3 (public domain): no two places share a value. */
+function hashOf(place: number): number {
+  let mixed = place + 1;
+  mixed = Math.imul(mixed ^ (mixed >>> 16), 0x85ebca6b);
+  mixed = Math.imul(mixed ^ (mixed >>> 13), 0xc2b2ae35);
+  return (mixed ^ (mixed >>> 16)) >>> 0;
 }
 
 function parse(line: string, where: string): Json {
