@@ -45,7 +45,7 @@ function decideBaseline(method: BaselineName, input: OpenJob): JobDecision {
     segments,
     budgetTokens: input.budgetTokens,
     tokenizer: deps.tokenizer,
-    fillPartial: false,
+    cutAway: null,
   });
   const decided = open.map(({ index }, i): [number, SegmentDecision] => [
     index,

@@ -1,5 +1,4 @@
 /** Sentence and document selection: whole units stay or go, nothing is dropped inside a sentence. */
-import type { KeepMask } from '../core/mask.ts';
 import { declaredOnly, survivorGroups } from './guards.ts';
 import { runJob } from './job.ts';
 import type { JobDecision, OpenJob, OpenSegment, SegmentDecision } from './job.ts';
@@ -7,16 +6,14 @@ import { whyCode } from './mask.ts';
 import { relevanceToQuestion, salience } from './relevance.ts';
 import type { PoolUnit } from './relevance.ts';
 import { selectUnits } from './select.ts';
-import type { UnitSegment } from './select.ts';
-import type { Compressor, CompressorDeps } from './types.ts';
+import type { PoolResult, UnitSegment } from './select.ts';
+import { wordGroups } from '../tokenize/groups.ts';
+import type { Compressor, CompressorDeps, Survivors } from './types.ts';
 import { splitUnits } from './units.ts';
 import type { Units } from './units.ts';
 
 /** Content whose sentences or lines stand on their own. Others need their syntax kept: see structural/. */
 const ownKinds = new Set(['prose', 'search', 'log']);
-
-/** More unused budget than this share, and the next sentence is cut rather than left out. */
-const slackShare = 0.25;
 
 export function createExtractive(deps: CompressorDeps): Compressor {
   return {
@@ -48,10 +45,7 @@ export function decideExtractive(input: OpenJob): JobDecision {
   return { segments, notes };
 }
 
-function decidePool(
-  { job, deps }: OpenJob,
-  pool: readonly OpenSegment[],
-): { masks: readonly KeepMask[]; belowSurvivors: boolean } {
+function decidePool({ job, deps }: OpenJob, pool: readonly OpenSegment[]): PoolResult {
   const split = pool.map(({ segment }) => splitUnits(segment.text));
   const flat = split.flatMap((units, document) =>
     poolUnits(units, pool[document]?.segment.text ?? '', document),
@@ -70,11 +64,14 @@ function decidePool(
     return { text, units, scores: own, forced, companions: headingsOf(units) };
   });
   const budgetTokens = pool.reduce((sum, segment) => sum + segment.budgetTokens, 0);
-  const choose = (fillPartial: boolean): ReturnType<typeof selectUnits> =>
-    selectUnits({ segments, budgetTokens, tokenizer: deps.tokenizer, fillPartial });
-  const wholeOnly = choose(job.options.fill_partial === true);
-  const slack = budgetTokens - wholeOnly.tokens;
-  return slack > slackShare * budgetTokens ? choose(true) : wholeOnly;
+  const cutAway = job.options.fill_partial === true ? freeOfSurvivors(job.survivors) : null;
+  return selectUnits({ segments, budgetTokens, tokenizer: deps.tokenizer, cutAway });
+}
+
+/** True for text that may be cut off a sentence: nothing in it is to survive. */
+function freeOfSurvivors(survivors: Survivors): (rest: string) => boolean {
+  return (rest) =>
+    survivorGroups(rest, wordGroups(rest), survivors).every((marked) => marked === 0);
 }
 
 function poolUnits(units: Units, text: string, document: number): PoolUnit[] {

@@ -63,6 +63,8 @@ export interface JobDecision {
   readonly notes?: readonly string[];
 }
 
+const nothing: JobDecision = { segments: new Map() };
+
 export type Decide = (input: OpenJob) => JobDecision | Promise<JobDecision>;
 
 /**
@@ -108,9 +110,7 @@ export async function runJob(
   const dropped = chooseDroppable(job, droppable);
   const sum = (of: readonly OpenSegment[]): number => of.reduce((n, s) => n + s.budgetTokens, 0);
   const decision: JobDecision =
-    open.length === 0
-      ? { segments: new Map() }
-      : await decide({ job, deps, open, budgetTokens: sum(open) });
+    open.length === 0 ? nothing : await decide({ job, deps, open, budgetTokens: sum(open) });
   throwIfAborted(job.signal);
   const alone = open.length === 1;
   const segments: SegmentResult[] = [];
@@ -123,6 +123,7 @@ export async function runJob(
     else if (segment.policy !== 'droppable') segments.push(resultOf(job, deps, known));
     else segments.push(droppableResult(segment, before, dropped.has(i)));
   }
+  notes.push(...keepBlank(segments, open));
   notes.push(...(decision.notes ?? []));
   if (segments.some((result) => result.skipped === 'survivor-lost')) notes.push('survivor-lost');
   const total = (key: 'tokensBefore' | 'tokensAfter'): number =>
@@ -135,6 +136,18 @@ export async function runJob(
     budgetTokens: openAll.length === 0 ? null : sum(openAll),
     notes: [...new Set(notes)],
   };
+}
+
+/**
+ * When nothing visible would be left of anything (a budget below the smallest unit), the segments stay whole: nobody is
+ * served by an empty text. @returns notes
+ */
+function keepBlank(results: SegmentResult[], open: readonly OpenSegment[]): string[] {
+  const blank = open.every(({ index }) => results[index]?.text.trim() === '');
+  if (open.length === 0 || !blank) return [];
+  for (const { index, segment, tokens } of open)
+    results[index] = whole(segment, tokens, 'not-worth-it');
+  return ['budget-below-one-unit'];
 }
 
 async function countTokens(

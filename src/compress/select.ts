@@ -25,8 +25,11 @@ export interface PoolChoice {
   readonly segments: readonly UnitSegment[];
   readonly budgetTokens: number;
   readonly tokenizer: TextTokenizer;
-  /** Fill what is left with the beginning of the next unit, cut between words. */
-  readonly fillPartial: boolean;
+  /**
+   * Fill what is left with the beginning of the next unit, cut between words, where this says that the rest of the
+   * unit may go; null = whole units only.
+   */
+  readonly cutAway: ((rest: string) => boolean) | null;
 }
 
 export interface PoolResult {
@@ -69,7 +72,7 @@ export function selectUnits(choice: PoolChoice): PoolResult {
   pool.dropUntilFits(ranked);
   pool.fill(ranked);
   const slack = choice.budgetTokens - pool.tokens();
-  if (choice.fillPartial && slack > 0) pool.cutIn(ranked);
+  if (choice.cutAway !== null && slack > 0) pool.cutIn(ranked, choice.cutAway);
   return {
     masks: choice.segments.map((_, i) => pool.mask(i)),
     tokens: pool.tokens(),
@@ -199,12 +202,13 @@ class Pool {
   }
 
   /** Adds the beginning of the best unit that is not kept, as many words as fit. */
-  cutIn(ranked: readonly Unit[]): void {
+  cutIn(ranked: readonly Unit[], mayGo: (rest: string) => boolean): void {
     const next = ranked.find((unit) => !this.#isKept(unit));
     const segment = this.#choice.segments[next?.segment ?? -1];
     if (next === undefined || segment === undefined) return;
     const start = segment.units.starts[next.unit] ?? 0;
-    const words = wordGroups(segment.text.slice(start, segment.units.ends[next.unit]));
+    const text = segment.text.slice(start, segment.units.ends[next.unit]);
+    const words = wordGroups(text);
     this.#set(next.segment, next.unit, 1);
     let low = 0;
     let high = words.ends.length;
@@ -214,7 +218,8 @@ class Pool {
       if (this.tokens() <= this.#choice.budgetTokens) low = middle;
       else high = middle - 1;
     }
-    if (low > 0) this.#cutAt(next, start + (words.ends[low - 1] ?? 0));
+    const at = words.ends[low - 1] ?? 0;
+    if (low > 0 && mayGo(text.slice(at))) this.#cutAt(next, start + at);
     else {
       this.#cut = null;
       this.#set(next.segment, next.unit, 0);

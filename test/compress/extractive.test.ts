@@ -180,3 +180,25 @@ test('auto gives each content its method and leaves code to comments', async () 
   );
   assert.equal(segments[3]?.skipped, 'no-method');
 });
+
+test('no sentence is cut inside: what is kept in part would lose its numbers and negations', async () => {
+  const text =
+    'Invoice 12345 of 2024-01-02 for EUR 99.50 to ACME-77 was not paid. The weather was fine on that day and everyone enjoyed it. We went to the market. It rained later.';
+  for (const rate of [0.2, 0.3, 0.4, 0.5, 0.6, 0.7]) {
+    const result = await extractive.compress(
+      jobOf([documentOf(text)], { budget: { type: 'rate', rate } }),
+    );
+    for (const sentence of result.segments[0]?.text.split(/(?<=\.)\s/) ?? [])
+      assert.ok(text.includes(sentence) && sentence.endsWith('.'), `${rate}: ${sentence}`);
+  }
+});
+
+test('a budget below the smallest sentence leaves the text as it came, with a note', async () => {
+  const text = 'The harbour of the town was dredged in the spring of that year.';
+  const result = await extractive.compress(
+    jobOf([documentOf(text)], { budget: { type: 'tokens', tokens: 3 } }),
+  );
+  assert.equal(result.segments[0]?.text, text);
+  assert.equal(result.segments[0]?.skipped, 'not-worth-it');
+  assert.ok(result.notes.includes('budget-below-one-unit'));
+});

@@ -79,7 +79,7 @@ function choose(input: OpenJob, { segment, budgetTokens }: OpenSegment): Choice 
     segments: [{ text, ...plan, forced }],
     budgetTokens,
     tokenizer: deps.tokenizer,
-    fillPartial: false,
+    cutAway: null,
   });
   const mask = masks[0];
   return mask === undefined || nothingKept(mask) ? null : { mask, belowSurvivors };
