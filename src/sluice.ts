@@ -14,6 +14,7 @@ import type { BaselineName, MethodName } from './core/method.ts';
 import { createGateway } from './gateway/gateway.ts';
 import type { CompressTextInput, CompressTextResult, Gateway } from './gateway/types.ts';
 import { createServer, type ProxyServer } from './http/server.ts';
+import { defectFields } from './observe/defect.ts';
 import { createObserver } from './observe/observer.ts';
 import type { Observer } from './observe/types.ts';
 import { createMemoryLedger } from './reuse/memory-ledger.ts';
@@ -117,7 +118,7 @@ function serverOf(gateway: Gateway, observer: Observer, config: Config): ProxySe
       contentType: observer.metricsType,
       text: await observer.metricsText(),
     }),
-    onDefect: (error) => observer.log.error({ err: error }, 'a defect was worked around'),
+    onDefect: (error) => observer.log.error(defectFields(error), 'a defect was worked around'),
   });
 }
 

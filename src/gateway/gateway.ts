@@ -10,6 +10,7 @@ import type { Backend } from '../backends/types.ts';
 import type { Survivors } from '../compress/types.ts';
 import type { Ledger } from '../reuse/types.ts';
 import type { TextTokenizer } from '../tokenize/types.ts';
+import { defectFields } from '../observe/defect.ts';
 import type { Observer } from '../observe/types.ts';
 import { dialectOf } from '../wire/dialect.ts';
 import { mentionsSluice, readRequest } from '../wire/read.ts';
@@ -249,10 +250,7 @@ class SluiceGateway implements Gateway {
 
   /** Logs a failure without its message: parsers quote their input there. */
   #report(error: unknown, message: string): void {
-    const code = SluiceError.isInstance(error) ? error.code : 'INTERNAL';
-    const stack = error instanceof Error ? (error.stack ?? '') : '';
-    const frames = stack.split('\n').filter((line) => /^\s+at /.test(line));
-    this.#deps.observer.log.error({ code, frames: frames.slice(0, 8) }, message);
+    this.#deps.observer.log.error(defectFields(error), message);
   }
 
   #decideDeps(tenant: string): DecideRequestDeps {
