@@ -1,18 +1,9 @@
 /** One contract for every server or API behind Sluice, remote or embedded. Bytes in, bytes out. */
+import type { BackendKind } from '../core/backend-kind.ts';
 import type { Usage } from '../core/report.ts';
 import type { TextTokenizer } from '../tokenize/types.ts';
 
-export const backendKinds = [
-  'openai',
-  'vllm',
-  'sglang',
-  'llamacpp',
-  'ollama',
-  'tgi',
-  'anthropic',
-  'embedded',
-] as const;
-export type BackendKind = (typeof backendKinds)[number];
+export type { BackendKind };
 
 /** What shared code may ask about; it never branches on `kind`. null = not known. */
 export interface BackendCapabilities {

@@ -2,6 +2,7 @@
 import type { BaselineName, MethodName } from '../core/method.ts';
 import type { KeepMask } from '../core/mask.ts';
 import type { ContentKind, Policy, SpanKind } from '../core/span.ts';
+import type { SurvivorClass } from '../core/survivor-class.ts';
 import type { SkipReason } from '../core/report.ts';
 import type { ScorerSet } from '../score/types.ts';
 import type { TextTokenizer } from '../tokenize/types.ts';
@@ -31,8 +32,7 @@ export interface Survivors {
   /** Regular expressions (compiled with the flags `gu`); every match survives. */
   readonly patterns: readonly RegExp[];
 }
-export type SurvivorClass =
-  'number' | 'identifier' | 'url' | 'path' | 'quoted' | 'negation' | 'code' | 'list-marker';
+export type { SurvivorClass };
 
 /**
  * Options of the reference libraries under their own names and meaning, all optional.

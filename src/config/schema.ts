@@ -195,7 +195,9 @@ const settingsSchema = z.strictObject({
   tokenizer: text
     .nullable()
     .default(null)
-    .describe("Folder with the `tokenizer.json` of the upstream's model; null = counts are estimated with the shipped one, and marked so."),
+    .describe(
+      "Folder with the `tokenizer.json` of the upstream's model; null = counts are estimated with the shipped one, and marked so.",
+    ),
   preset: z
     .enum(presetNames)
     .default('balanced')

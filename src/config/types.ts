@@ -1,34 +1,16 @@
 /** The configuration after defaults; the same keys in the file, in `SLUICE_*` variables and in `createSluice`. */
+import { backendKinds } from '../core/backend-kind.ts';
 import type { MethodName } from '../core/method.ts';
+import { survivorClasses } from '../core/survivor-class.ts';
 
-export const backendSettings = [
-  'auto',
-  'openai',
-  'vllm',
-  'sglang',
-  'llamacpp',
-  'ollama',
-  'tgi',
-  'anthropic',
-  'embedded',
-] as const;
+export { survivorClasses };
+
+export const backendSettings = ['auto', ...backendKinds] as const;
 export type BackendSetting = (typeof backendSettings)[number];
 
 /** Starting points for `compress.*`; what is set explicitly wins over them. `presets.ts` holds their values. */
 export const presetNames = ['fast', 'balanced', 'faithful'] as const;
 export type PresetName = (typeof presetNames)[number];
-
-/** Classes of groups that may be declared to survive; the same names as `SurvivorClass` in compress. */
-export const survivorClasses = [
-  'number',
-  'identifier',
-  'url',
-  'path',
-  'quoted',
-  'negation',
-  'code',
-  'list-marker',
-] as const;
 
 export const logLevels = ['silent', 'error', 'warn', 'info', 'debug'] as const;
 export type LogLevel = (typeof logLevels)[number];

@@ -1,6 +1,6 @@
 /** Operator's configuration and client's wishes, combined: a client can only ask for less. */
 import type { Config } from '../config/types.ts';
-import type { Compressor, Survivors, SurvivorClass } from '../compress/types.ts';
+import type { Compressor, Survivors } from '../compress/types.ts';
 import { methodNames, type MethodName } from '../core/method.ts';
 import type { BodyWishes } from '../wire/types.ts';
 import type { DecideSettings } from './decide.ts';
@@ -59,22 +59,11 @@ export function settingsFor(config: Config, survivors: Survivors, wishes: Wishes
   };
 }
 
-const classes: readonly SurvivorClass[] = [
-  'number',
-  'identifier',
-  'url',
-  'path',
-  'quoted',
-  'negation',
-  'code',
-  'list-marker',
-];
-
 /** The configured survivors, compiled. The configuration has checked every pattern. */
 export function survivorsOf(config: Config): Survivors {
   const { survivors } = config.compress;
   return {
-    classes: classes.filter((name) => survivors.classes.includes(name)),
+    classes: survivors.classes,
     literals: survivors.literals,
     patterns: survivors.patterns.map((pattern) => new RegExp(pattern, 'gu')),
   };
