@@ -151,7 +151,7 @@ const limits = z.strictObject({
     .int()
     .min(1000)
     .max(1_000_000_000)
-    .default(2_000_000)
+    .default(500_000)
     .describe('Texts with more UTF-16 units than this are left alone.'),
   compress_ms: milliseconds
     .default(2000)
