@@ -222,7 +222,9 @@ const settingsSchema = z.strictObject({
   state_dir: text
     .nullable()
     .default(null)
-    .describe("Folder for state that outlives restarts; null = the user's state directory."),
+    .describe(
+      "Folder for state that outlives restarts (nothing is kept there in this version); null = the user's state directory.",
+    ),
 });
 
 /** The schema as JSON Schema (draft 2020-12) of what may be written into a file. */
