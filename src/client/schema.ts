@@ -731,7 +731,7 @@ export interface components {
         readonly TargetTokens: number;
         /** @description How prose is compressed. */
         readonly Method: components["schemas"]["MethodName"];
-        /** @description Names the conversation; left out = told by its messages. */
+        /** @description Names the conversation. Accepted, without effect in this version; conversations are told by their messages. */
         readonly Session: string;
         /** @description Parallel windows for inputs beyond the context; they are not part of this version. */
         readonly Windows: "off" | "auto";
@@ -776,7 +776,7 @@ export interface operations {
                 readonly "x-sluice-target-tokens"?: components["parameters"]["TargetTokens"];
                 /** @description How prose is compressed. */
                 readonly "x-sluice-method"?: components["parameters"]["Method"];
-                /** @description Names the conversation; left out = told by its messages. */
+                /** @description Names the conversation. Accepted, without effect in this version; conversations are told by their messages. */
                 readonly "x-sluice-session"?: components["parameters"]["Session"];
                 /** @description Parallel windows for inputs beyond the context; they are not part of this version. */
                 readonly "x-sluice-windows"?: components["parameters"]["Windows"];
@@ -843,7 +843,7 @@ export interface operations {
                 readonly "x-sluice-target-tokens"?: components["parameters"]["TargetTokens"];
                 /** @description How prose is compressed. */
                 readonly "x-sluice-method"?: components["parameters"]["Method"];
-                /** @description Names the conversation; left out = told by its messages. */
+                /** @description Names the conversation. Accepted, without effect in this version; conversations are told by their messages. */
                 readonly "x-sluice-session"?: components["parameters"]["Session"];
                 /** @description Parallel windows for inputs beyond the context; they are not part of this version. */
                 readonly "x-sluice-windows"?: components["parameters"]["Windows"];
@@ -910,7 +910,7 @@ export interface operations {
                 readonly "x-sluice-target-tokens"?: components["parameters"]["TargetTokens"];
                 /** @description How prose is compressed. */
                 readonly "x-sluice-method"?: components["parameters"]["Method"];
-                /** @description Names the conversation; left out = told by its messages. */
+                /** @description Names the conversation. Accepted, without effect in this version; conversations are told by their messages. */
                 readonly "x-sluice-session"?: components["parameters"]["Session"];
                 /** @description Parallel windows for inputs beyond the context; they are not part of this version. */
                 readonly "x-sluice-windows"?: components["parameters"]["Windows"];
@@ -956,7 +956,7 @@ export interface operations {
                 readonly "x-sluice-target-tokens"?: components["parameters"]["TargetTokens"];
                 /** @description How prose is compressed. */
                 readonly "x-sluice-method"?: components["parameters"]["Method"];
-                /** @description Names the conversation; left out = told by its messages. */
+                /** @description Names the conversation. Accepted, without effect in this version; conversations are told by their messages. */
                 readonly "x-sluice-session"?: components["parameters"]["Session"];
                 /** @description Parallel windows for inputs beyond the context; they are not part of this version. */
                 readonly "x-sluice-windows"?: components["parameters"]["Windows"];
@@ -1193,7 +1193,7 @@ export interface operations {
                 readonly "x-sluice-target-tokens"?: components["parameters"]["TargetTokens"];
                 /** @description How prose is compressed. */
                 readonly "x-sluice-method"?: components["parameters"]["Method"];
-                /** @description Names the conversation; left out = told by its messages. */
+                /** @description Names the conversation. Accepted, without effect in this version; conversations are told by their messages. */
                 readonly "x-sluice-session"?: components["parameters"]["Session"];
                 /** @description Parallel windows for inputs beyond the context; they are not part of this version. */
                 readonly "x-sluice-windows"?: components["parameters"]["Windows"];
