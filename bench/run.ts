@@ -3,11 +3,12 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { cpus, loadavg } from 'node:os';
 import { join } from 'node:path';
 import { passthrough } from './passthrough.ts';
+import { cancel } from './cancel.ts';
 import { compression } from './compression.ts';
 import type { BenchModule, BenchRow } from './types.ts';
 
 /** Every bench; add yours here. */
-const benches: readonly BenchModule[] = [passthrough, compression];
+const benches: readonly BenchModule[] = [passthrough, compression, cancel];
 
 const folder = join(import.meta.dirname, 'results');
 
