@@ -33,7 +33,7 @@ def plot(out, run):
             a.plot(*zip(*p[:: max(1, len(p) // 300)]), color=colour, label=label, linewidth=1)
         if v:
             b.plot(*zip(*v), "o-", color=colour, label=label, markersize=3, linewidth=1)
-    a.set_ylabel("training loss, nats per token (running mean)")
+    a.set_ylabel("training loss, nats per token")
     b.set_ylabel("bits per byte, validation subset")
     a.set_ylim(top=8)
     for x in (a, b):
@@ -83,6 +83,8 @@ Bits per byte on `valid-00` of the corpus ({t['validation_tokens']:,} tokens; do
 {'The shipped scorer is int8' if m['precision']['scorer'] == 'int8' else 'The shipped scorer is fp32'}. On one subset of those documents: int8 {sub['int8']:.4f}, fp32 {sub['fp32']:.4f} bits per byte; rank correlation of the surprisals {c['int8_rank_correlation']:.5f}, mean absolute difference {c['int8_mean_abs_difference']:.4f} nats.
 
 ![training](training.svg)
+
+Phases, mixture and what changed along the way: [`training/README.md`](../../training/README.md). Points of the validation curve are on small subsets, the table above is on all of `valid-00`.
 
 ## Checks made at export
 
@@ -136,5 +138,5 @@ on an "AS IS" BASIS, WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either expres
 the specific language governing permissions and limitations under the License.
 
 Note on data: the model was trained on openly licensed text, some of it under CC-BY and CC-BY-SA licences. CARD.md
-names every source with its licence. The training text is not part of these files.
+lists the sources by kind with their licences. The training text is not part of these files.
 """)
