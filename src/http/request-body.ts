@@ -91,9 +91,13 @@ export function joinChunks(chunks: readonly Buffer[]): Buffer {
   return chunks.length === 1 && only !== undefined ? only : Buffer.concat(chunks);
 }
 
-/** The body as it came, for forwarding without a copy: the bytes of a single chunk, else a stream of the chunks. */
+/**
+ * The body as it came, for forwarding: a long one as a stream of its chunks, without a copy; a short one in one piece,
+ * because the copy costs less than a stream.
+ */
 export function uncopied(chunks: readonly Buffer[]): Buffer | Readable {
-  if (chunks.length <= 1) return joinChunks(chunks);
+  const length = chunks.reduce((sum, chunk) => sum + chunk.length, 0);
+  if (chunks.length <= 1 || length <= gatherBytes) return joinChunks(chunks);
   return new Readable({
     read() {
       for (const chunk of chunks) this.push(chunk);
