@@ -57,7 +57,7 @@ export async function decideUnit(
   deps: DecideDeps,
   signal: AbortSignal,
 ): Promise<Decided> {
-  const candidates = unit.spans.filter((span) => isCandidate(span, settings));
+  const candidates = unit.spans.filter((span) => isCandidate(span, unit, settings));
   const skipAll = (reason: SkipReason): Decided => ({
     decision: {
       edits: [],
@@ -84,17 +84,11 @@ export async function decideUnit(
   }
 }
 
-/** A few-shot turn of its own is never dropped: an empty message is not a message any more. */
-function isCandidate(span: Span, settings: DecideSettings): boolean {
+/** What fills its string alone is never dropped whole: an empty message is not a message any more. */
+function isCandidate(span: Span, unit: Unit, settings: DecideSettings): boolean {
   const policy = effectivePolicy(span, settings);
-  if (policy === 'droppable' && span.start === 0 && span.role !== 'prompt') {
-    return !isWholeString(span);
-  }
-  return policy !== 'pinned';
-}
-
-function isWholeString(span: Span): boolean {
-  return span.start === 0 && span.reason === 'demonstration' && span.role !== 'user';
+  if (policy !== 'droppable') return policy !== 'pinned';
+  return unit.spans.some((other) => other !== span && other.pointer === span.pointer);
 }
 
 function pinnedReason(span: Span): SkipReason | null {

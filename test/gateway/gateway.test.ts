@@ -228,3 +228,21 @@ test('totals add up settled requests only', async () => {
   assert.equal(totals.byDecision['compressed'], 1);
   assert.equal(gateway.report(prepared.id, '')?.usage?.cachedTokens, null, 'unknown is not 0');
 });
+
+test('few-shot turns are never up for dropping: an empty message is not a message', async () => {
+  const jobs: CompressJob[] = [];
+  const gateway = testGateway({ compressor: halvingCompressor(jobs) });
+  const pairs = ['apple', 'carrot', 'pear', 'leek'].flatMap((word, at) => [
+    { role: 'user', content: `Classify: ${word}` },
+    { role: 'assistant', content: at % 2 === 0 ? 'fruit' : 'vegetable' },
+  ]);
+  const messages = [
+    { role: 'system', content: 'Answer with one word.' },
+    ...pairs,
+    { role: 'user', content: 'Classify: plum' },
+  ];
+  const explained = await gateway.explain(input({ model: 'm', messages }));
+  const reasons = explained.spans.map((span) => span.reason);
+  assert.ok(reasons.includes('demonstration'), 'the turns are recognised');
+  assert.equal(jobs.length, 0);
+});
