@@ -127,7 +127,7 @@ async function backendOf(
 ): Promise<{ readonly backend: Backend; readonly tokenizer: TextTokenizer }> {
   const backend = await createBackend(config);
   try {
-    return { backend, tokenizer: tokenizerFor(config, backend) };
+    return { backend, tokenizer: tokenizerFor(backend) };
   } catch (error) {
     await backend.close();
     throw error;
@@ -156,8 +156,7 @@ function createBackend(config: Config): Promise<Backend> {
 }
 
 /** The backend's own tokenizer when it is known; else the shipped one, whose counts are marked estimated. */
-function tokenizerFor(config: Config, backend: Backend): TextTokenizer {
-  if (config.tokenizer !== null) return loadTokenizer(config.tokenizer);
+function tokenizerFor(backend: Backend): TextTokenizer {
   return backend.tokenizer ?? loadTokenizer(scoutFolder, { estimated: true });
 }
 
