@@ -1,4 +1,5 @@
 /** Terms of a text and BM25 over any list of units. */
+import { mapSteps, runSteps, type Steps } from '../core/steps.ts';
 
 export interface Bm25Options {
   /** Saturation of repeated terms. */
@@ -25,6 +26,11 @@ export function terms(text: string): string[] {
     else found.push(stem(run));
   }
   return found;
+}
+
+/** Terms of each text. */
+export function termsSteps(texts: readonly string[]): Steps<string[][]> {
+  return mapSteps(texts, terms, (text) => text.length);
 }
 
 function pushBigrams(run: string, into: string[]): void {
@@ -97,13 +103,29 @@ export interface TermIndex {
 
 /** @param units terms of each unit (`terms`) */
 export function indexTerms(units: readonly (readonly string[])[]): TermIndex {
+  return runSteps(indexSteps(units));
+}
+
+/** Terms counted between two places to stop. */
+const termStride = 2_048;
+
+/** `indexTerms` in steps. */
+export function* indexSteps(units: readonly (readonly string[])[]): Steps<TermIndex> {
   const frequency = new Map<string, number>();
-  const counts = units.map((unit) => {
+  const counts: Map<string, number>[] = [];
+  let done = 0;
+  for (const unit of units) {
     const count = new Map<string, number>();
-    for (const term of unit) count.set(term, (count.get(term) ?? 0) + 1);
-    for (const term of count.keys()) frequency.set(term, (frequency.get(term) ?? 0) + 1);
-    return count;
-  });
+    for (const term of unit) {
+      count.set(term, (count.get(term) ?? 0) + 1);
+      if (++done % termStride === 0) yield;
+    }
+    for (const term of count.keys()) {
+      frequency.set(term, (frequency.get(term) ?? 0) + 1);
+      if (++done % termStride === 0) yield;
+    }
+    counts.push(count);
+  }
   const lengths = units.map((unit) => unit.length);
   const sum = lengths.reduce((n, length) => n + length, 0);
   return { counts, lengths, frequency, averageLength: sum / Math.max(1, units.length) };
@@ -119,10 +141,20 @@ export function inverseFrequency(index: TermIndex, term: string): number {
 export function bm25(
   index: TermIndex,
   query: readonly string[],
-  { k1, b }: Bm25Options = { k1: 1.2, b: 0.75 },
+  options: Bm25Options = { k1: 1.2, b: 0.75 },
 ): Float64Array {
+  return runSteps(bm25Steps(index, query, options));
+}
+
+/** `bm25` in steps. */
+export function* bm25Steps(
+  index: TermIndex,
+  query: readonly string[],
+  { k1, b }: Bm25Options = { k1: 1.2, b: 0.75 },
+): Steps<Float64Array> {
   const scores = new Float64Array(index.counts.length);
   for (const term of query) {
+    yield;
     const weight = inverseFrequency(index, term);
     index.counts.forEach((count, unit) => {
       const times = count.get(term);

@@ -1,5 +1,13 @@
 /** How much each unit of a pool of documents is worth, with a question and without one. */
-import { bm25, indexTerms, inverseFrequency, queryTerms, terms, zScores } from './bm25.ts';
+import { mapSteps, runSteps, type Steps } from '../core/steps.ts';
+import {
+  bm25Steps,
+  indexSteps,
+  inverseFrequency,
+  queryTerms,
+  termsSteps,
+  zScores,
+} from './bm25.ts';
 import type { TermIndex } from './bm25.ts';
 
 /** One unit of text and where it stands. */
@@ -38,24 +46,30 @@ const weights = {
  * (z-scores of the document's BM25 and of its best sentence) and a little for facts.
  */
 export function relevanceToQuestion(units: readonly PoolUnit[], question: string): Float64Array {
+  return runSteps(relevanceSteps(units, question));
+}
+
+/** `relevanceToQuestion` in steps. */
+export function* relevanceSteps(units: readonly PoolUnit[], question: string): Steps<Float64Array> {
   const query = queryTerms(question);
-  const unitTerms = units.map((unit) => terms(unit.text));
-  const own = bm25(indexTerms(unitTerms), query);
+  const unitTerms = yield* termsSteps(units.map(({ text }) => text));
+  const own = yield* bm25Steps(yield* indexSteps(unitTerms), query);
   const sentence = zScores(spreadToNeighbours(units, own));
-  const prior = documentPrior({ units, unitTerms, query, own });
-  const facts = zScores(units.map(({ text }) => factDensity(text)));
+  yield;
+  const prior = yield* documentPrior({ units, unitTerms, query, own });
+  const facts = zScores(yield* factSteps(units));
   return sentence.map((value, i) => {
     const share = units[i]?.turn === true ? weights.turnFacts : weights.facts;
     return value + (prior[i] ?? 0) + share * (facts[i] ?? 0);
   });
 }
 
-function documentPrior(pool: {
+function* documentPrior(pool: {
   units: readonly PoolUnit[];
   unitTerms: readonly (readonly string[])[];
   query: readonly string[];
   own: Float64Array;
-}): Float64Array {
+}): Steps<Float64Array> {
   const { units, unitTerms, query, own } = pool;
   const documents: string[][] = [];
   const best: number[] = [];
@@ -64,7 +78,8 @@ function documentPrior(pool: {
     for (const term of unitTerms[i] ?? []) all.push(term);
     best[document] = Math.max(best[document] ?? 0, own[i] ?? 0);
   });
-  const whole = bm25(indexTerms(documents), query);
+  yield;
+  const whole = yield* bm25Steps(yield* indexSteps(documents), query);
   const zWhole = zScores(units.map(({ document }) => whole[document] ?? 0));
   const zBest = zScores(units.map(({ document }) => best[document] ?? 0));
   return zWhole.map((value, i) => weights.document * value + weights.best * (zBest[i] ?? 0));
@@ -92,10 +107,22 @@ const salienceWeights = { laterParagraph: 0.25, turnCentrality: 0.3 } as const;
  * Centrality and facts are left out for documents: with them selection did worse than random sentences at low rates.
  */
 export function salience(units: readonly PoolUnit[]): Float64Array {
-  const facts = zScores(units.map(({ text }) => factDensity(text)));
-  const index = indexTerms(units.map(({ text, turn }) => (turn ? terms(text) : [])));
-  const centroids = documentCentroids(units, index);
-  const central = zScores(units.map(({ document }, i) => cosine(index, i, centroids[document])));
+  return runSteps(salienceSteps(units));
+}
+
+/** `salience` in steps. */
+export function* salienceSteps(units: readonly PoolUnit[]): Steps<Float64Array> {
+  const facts = zScores(yield* factSteps(units));
+  const spoken = units.map(({ text, turn }) => (turn ? text : ''));
+  const index = yield* indexSteps(yield* termsSteps(spoken));
+  const centroids = yield* documentCentroids(units, index);
+  const central = zScores(
+    yield* mapSteps(
+      units,
+      ({ document }, i) => cosine(index, i, centroids[document]),
+      ({ text }) => text.length,
+    ),
+  );
   return facts.map((value, i) => {
     const unit = units[i];
     if (unit === undefined) return 0;
@@ -106,13 +133,14 @@ export function salience(units: readonly PoolUnit[]): Float64Array {
 
 type Weights = ReadonlyMap<string, number>;
 
-function documentCentroids(units: readonly PoolUnit[], index: TermIndex): Weights[] {
+function* documentCentroids(units: readonly PoolUnit[], index: TermIndex): Steps<Weights[]> {
   const sums: Map<string, number>[] = [];
-  units.forEach(({ document }, i) => {
+  const add = ({ document }: PoolUnit, i: number): void => {
     const sum = (sums[document] ??= new Map());
     for (const [term, times] of index.counts[i] ?? [])
       sum.set(term, (sum.get(term) ?? 0) + times * inverseFrequency(index, term));
-  });
+  };
+  yield* mapSteps(units, add, ({ text }) => text.length);
   return sums;
 }
 
@@ -125,6 +153,14 @@ function cosine(index: TermIndex, unit: number, centroid: Weights | undefined): 
     square += weight * weight;
   }
   return square === 0 ? 0 : dot / Math.sqrt(square);
+}
+
+function factSteps(units: readonly PoolUnit[]): Steps<number[]> {
+  return mapSteps(
+    units,
+    ({ text }) => factDensity(text),
+    ({ text }) => text.length,
+  );
 }
 
 /** Numbers and names per word: what a reader cannot guess. */
