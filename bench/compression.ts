@@ -14,6 +14,7 @@ import type { MethodName } from '../src/core/method.ts';
 import { createScorers } from '../src/score/create.ts';
 import { loadTokenizer } from '../src/tokenize/load.ts';
 import type { BenchModule, BenchResult, BenchRow } from './types.ts';
+import { noScorers } from '../test/helpers/fake-scorer.ts';
 
 interface Case {
   readonly id: string;
@@ -177,7 +178,7 @@ async function express(oracle: string): Promise<BenchRow> {
   const tokenizer = loadTokenizer(join('models', 'scout'));
   const compressor = createCompressor('auto', {
     tokenizer,
-    scorers: { surprisal: null, keep: null },
+    scorers: noScorers,
   });
   const cases = casesOf(oracle, ['L01', 'L02', 'L10']);
   const tokens = cases.reduce((sum, item) => sum + tokenizer.count(item.context), 0);

@@ -105,6 +105,9 @@ export async function createScorers(options: CreateScorersOptions): Promise<Scor
   return {
     surprisal: surprisalCore === null ? null : createSurprisalScorer(surprisalCore),
     keep: keepCore === null ? null : createKeepScorer(keepCore),
+    vectors: null,
+    table: null,
+    pairs: null,
     get ready() {
       return pool?.ready ?? true;
     },

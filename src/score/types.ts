@@ -57,12 +57,67 @@ export interface KeepScorer {
   readonly tokensFed: number;
 }
 
+/** Sentence vectors (Reimers and Gurevych 2019): texts near in meaning have vectors with a high dot product. */
+export interface VectorScorer {
+  readonly kind: 'vectors';
+  readonly id: string;
+  /** Length of every vector. */
+  readonly dimension: number;
+  /** Longest sequence with special tokens. Longer texts are read in pieces and their vectors averaged. */
+  readonly contextLength: number;
+  /**
+   * One vector of length 1 per text, so that a dot product is the cosine; all zero for a text without tokens. A
+   * text's vector depends on that text alone, bit for bit. Vectors are remembered by content, and equal texts that
+   * are asked for at the same time go through the network once.
+   * @throws SluiceError ABORTED, DEADLINE_EXCEEDED, QUEUE_FULL, SCORER_FAILED
+   */
+  vectors(texts: readonly string[], options?: ScoreOptions): Promise<readonly Float32Array[]>;
+  readonly tokensFed: number;
+}
+
+/** Vectors of single tokens without context. Everything is a look-up in memory: synchronous, no worker. */
+export interface TokenTable {
+  readonly kind: 'table';
+  readonly id: string;
+  readonly dimension: number;
+  /** Token ids, special tokens not included. */
+  encode(text: string): Uint32Array;
+  /**
+   * Weighted late interaction (the sum of maxima of ColBERT, Khattab and Zaharia 2020, with a weight per token): for
+   * each text the mean over the question's tokens q, weighted by the table's weight of q, of the highest cosine
+   * between q and a token of the text. In [-1, 1]; 0 for a text without tokens, and 0 throughout for a question
+   * without tokens.
+   */
+  scores(question: string, texts: readonly string[]): Float32Array;
+  /** Weighted mean of a text's token vectors, scaled to length 1; all zero for a text without tokens. */
+  vectors(texts: readonly string[]): readonly Float32Array[];
+}
+
+/** Reads question and text together (cross-encoder, Nogueira and Cho 2019). */
+export interface PairScorer {
+  readonly kind: 'pairs';
+  readonly id: string;
+  /** Longest sequence: question, text and special tokens. */
+  readonly contextLength: number;
+  /**
+   * Relevance of each text to the question: the model's logit, higher is better, any real number. Depends on
+   * question and text alone; remembered by content. A text that does not fit beside the question is read in pieces
+   * and has the score of its best one.
+   * @throws SluiceError ABORTED, DEADLINE_EXCEEDED, QUEUE_FULL, SCORER_FAILED
+   */
+  scores(question: string, texts: readonly string[], options?: ScoreOptions): Promise<Float32Array>;
+  readonly tokensFed: number;
+}
+
 export type Scorer = SurprisalScorer | KeepScorer;
 
-/** Hands out scorers by role; absent = no such model is installed. */
+/** Hands out scorers by role; null = no such model is installed. */
 export interface ScorerSet {
   readonly surprisal: SurprisalScorer | null;
   readonly keep: KeepScorer | null;
+  readonly vectors: VectorScorer | null;
+  readonly table: TokenTable | null;
+  readonly pairs: PairScorer | null;
 }
 
 /** `models/<name>/manifest.json`. */

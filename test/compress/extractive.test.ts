@@ -5,8 +5,9 @@ import { createCompressor } from '../../src/compress/create.ts';
 import { splitUnits } from '../../src/compress/units.ts';
 import { fakeTokenizer } from '../helpers/fake-tokenizer.ts';
 import { documentOf, jobOf } from '../helpers/compress-jobs.ts';
+import { noScorers } from '../helpers/fake-scorer.ts';
 
-const deps = { tokenizer: fakeTokenizer(), scorers: { surprisal: null, keep: null } };
+const deps = { tokenizer: fakeTokenizer(), scorers: noScorers };
 const extractive = createCompressor('extractive', deps);
 
 test('terms: endings off, numbers and identifiers whole, bigrams where words have no blanks', () => {

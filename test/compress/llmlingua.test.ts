@@ -6,14 +6,17 @@ import { isSubsequence } from '../../src/compress/mask.ts';
 import { SluiceError } from '../../src/core/errors.ts';
 import type { Compressor, Survivors } from '../../src/compress/types.ts';
 import { documentOf, jobOf, prose, wordsOf } from '../helpers/compress-jobs.ts';
-import { fakeSurprisal } from '../helpers/fake-scorer.ts';
+import { fakeSurprisal, noScorers } from '../helpers/fake-scorer.ts';
 import type { FakeOptions } from '../helpers/fake-scorer.ts';
 import { fakeTokenizer } from '../helpers/fake-tokenizer.ts';
 
 const tokenizer = fakeTokenizer();
 const setUp = (options: Partial<FakeOptions> = {}) => {
   const surprisal = fakeSurprisal({ tokenizer, ...options });
-  const compressor: Compressor = createLlmlingua({ tokenizer, scorers: { surprisal, keep: null } });
+  const compressor: Compressor = createLlmlingua({
+    tokenizer,
+    scorers: { ...noScorers, surprisal },
+  });
   return { surprisal, compressor };
 };
 const text = prose(60);
@@ -227,7 +230,7 @@ test('text that looks like a special token is text', async () => {
 });
 
 test('without a scorer the method is unavailable; broken options are named', async () => {
-  const none = createLlmlingua({ tokenizer, scorers: { surprisal: null, keep: null } });
+  const none = createLlmlingua({ tokenizer, scorers: noScorers });
   await assert.rejects(async () => none.compress(jobOf([text])), { code: 'METHOD_UNAVAILABLE' });
   const { compressor } = setUp();
   for (const options of [{ context_budget: 'process.exit()' }, { iterative_size: 0 }])

@@ -6,7 +6,7 @@ import { isSubsequence } from '../../src/compress/mask.ts';
 import { wordGroups } from '../../src/tokenize/groups.ts';
 import type { MethodOptions } from '../../src/compress/types.ts';
 import { jobOf, noSurvivors, prose, wordsOf } from '../helpers/compress-jobs.ts';
-import { fakeKeep, hashOf } from '../helpers/fake-scorer.ts';
+import { fakeKeep, hashOf, noScorers } from '../helpers/fake-scorer.ts';
 import { fakeTokenizer } from '../helpers/fake-tokenizer.ts';
 
 const tokenizer = fakeTokenizer();
@@ -14,7 +14,7 @@ const probability = (text: string): number => hashOf(text.charCodeAt(1) || 1, te
 const compressorOf = (of: (text: string) => number = probability) =>
   createLlmlingua2({
     tokenizer,
-    scorers: { surprisal: null, keep: fakeKeep({ tokenizer, probability: of }) },
+    scorers: { ...noScorers, keep: fakeKeep({ tokenizer, probability: of }) },
   });
 const run = async (
   text: string,
@@ -127,7 +127,7 @@ test('chunks end with the tokens asked for, at borders of words, within the clas
     if (/x{9}|\d/u.test(part)) continue;
     assert.match(part, /\.\s*$/u);
   }
-  const compressor = createLlmlingua2({ tokenizer, scorers: { surprisal: null, keep } });
+  const compressor = createLlmlingua2({ tokenizer, scorers: { ...noScorers, keep } });
   const whole = await compressor.compress(jobOf([text], { options: { chunk_end_tokens: ['.'] } }));
   assert.equal(seen.join(''), text);
   assert.ok(isSubsequence(whole.segments[0]?.text ?? '', text));
@@ -153,7 +153,7 @@ test('one word alone comes back whole instead of vanishing', async () => {
 });
 
 test('no classifier, or reference mode without its vocabulary: unavailable', async () => {
-  const none = createLlmlingua2({ tokenizer, scorers: { surprisal: null, keep: null } });
+  const none = createLlmlingua2({ tokenizer, scorers: noScorers });
   const job = jobOf([prose(5)]);
   await assert.rejects(none.compress(job), { code: 'METHOD_UNAVAILABLE' });
   await assert.rejects(compressorOf().compress({ ...job, options: { reference: true } }), {

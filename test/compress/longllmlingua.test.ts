@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { createLongLlmlingua } from '../../src/compress/longllmlingua.ts';
 import { isSubsequence } from '../../src/compress/mask.ts';
 import { jobOf, prose } from '../helpers/compress-jobs.ts';
-import { fakeSurprisal } from '../helpers/fake-scorer.ts';
+import { fakeSurprisal, noScorers } from '../helpers/fake-scorer.ts';
 import type { FakeOptions } from '../helpers/fake-scorer.ts';
 import { fakeTokenizer } from '../helpers/fake-tokenizer.ts';
 
@@ -12,7 +12,7 @@ const setUp = (options: Partial<FakeOptions> = {}) => {
   const surprisal = fakeSurprisal({ tokenizer, contextLength: 2048, ...options });
   return {
     surprisal,
-    compressor: createLongLlmlingua({ tokenizer, scorers: { surprisal, keep: null } }),
+    compressor: createLongLlmlingua({ tokenizer, scorers: { ...noScorers, surprisal } }),
   };
 };
 
@@ -150,7 +150,7 @@ test('long documents are read in pieces that fit the scorer', async () => {
 test('no question or no scorer: unavailable', async () => {
   const { compressor } = setUp();
   await assert.rejects(compressor.compress(jobOf(documents)), { code: 'METHOD_UNAVAILABLE' });
-  const none = createLongLlmlingua({ tokenizer, scorers: { surprisal: null, keep: null } });
+  const none = createLongLlmlingua({ tokenizer, scorers: noScorers });
   await assert.rejects(none.compress(jobOf(documents, { question })), {
     code: 'METHOD_UNAVAILABLE',
   });

@@ -9,9 +9,10 @@ import { contentKinds } from '../../src/core/span.ts';
 import type { ContentKind, Policy, SpanKind } from '../../src/core/span.ts';
 import type { CompressJob, CompressResult, Segment } from '../../src/compress/types.ts';
 import { fakeTokenizer } from '../helpers/fake-tokenizer.ts';
+import { noScorers } from '../helpers/fake-scorer.ts';
 
 const tokenizer = fakeTokenizer();
-const deps = { tokenizer, scorers: { surprisal: null, keep: null } };
+const deps = { tokenizer, scorers: noScorers };
 const methods: readonly (MethodName | BaselineName)[] = [
   ...(['auto', 'extractive', 'structural'] as const),
   ...(['head', 'tail', 'middle', 'random-word', 'random-sentence'] as const),

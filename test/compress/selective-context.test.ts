@@ -7,14 +7,14 @@ import { wordGroups } from '../../src/tokenize/groups.ts';
 import { sentenceRanges } from '../../src/tokenize/sentences.ts';
 import type { MethodOptions, Survivors } from '../../src/compress/types.ts';
 import { jobOf, prose, wordsOf } from '../helpers/compress-jobs.ts';
-import { fakeSurprisal } from '../helpers/fake-scorer.ts';
+import { fakeSurprisal, noScorers } from '../helpers/fake-scorer.ts';
 import type { FakeOptions } from '../helpers/fake-scorer.ts';
 import { fakeTokenizer } from '../helpers/fake-tokenizer.ts';
 
 const tokenizer = fakeTokenizer();
 const setUp = (options: Partial<FakeOptions> = {}) => {
   const surprisal = fakeSurprisal({ tokenizer, ...options });
-  const scorers = { surprisal, keep: null };
+  const scorers = { ...noScorers, surprisal };
   return { surprisal, compressor: createSelectiveContext({ tokenizer, scorers }) };
 };
 const text = prose(60);
@@ -140,7 +140,7 @@ test('short, empty and odd texts; scorer without BOS; no scorer', async () => {
   assert.ok(
     Array.from(segments[0]?.mask.scores ?? []).every((score) => score >= 0 || Number.isNaN(score)),
   );
-  const none = createSelectiveContext({ tokenizer, scorers: { surprisal: null, keep: null } });
+  const none = createSelectiveContext({ tokenizer, scorers: noScorers });
   await assert.rejects(none.compress(jobOf([text])), { code: 'METHOD_UNAVAILABLE' });
 });
 

@@ -5,12 +5,13 @@ import { createCompressor } from '../../src/compress/create.ts';
 import { logTemplate } from '../../src/compress/structural/log.ts';
 import type { ContentKind } from '../../src/core/span.ts';
 import type { SegmentResult } from '../../src/compress/types.ts';
+import { noScorers } from '../helpers/fake-scorer.ts';
 import { fakeTokenizer } from '../helpers/fake-tokenizer.ts';
 
 const tokenizer = fakeTokenizer();
 const structural = createCompressor('structural', {
   tokenizer,
-  scorers: { surprisal: null, keep: null },
+  scorers: noScorers,
 });
 
 async function compress(

@@ -7,10 +7,11 @@ import { createTurns } from '../../src/compress/turns.ts';
 import { SluiceError } from '../../src/core/errors.ts';
 import { fakeTokenizer } from '../helpers/fake-tokenizer.ts';
 import { longDocument } from '../helpers/gateway.ts';
+import { noScorers } from '../helpers/fake-scorer.ts';
 
 const compressor = createCompressor('auto', {
   tokenizer: fakeTokenizer(),
-  scorers: { surprisal: null, keep: null },
+  scorers: noScorers,
 });
 
 function job(documents: number, signal: AbortSignal): CompressJob {

@@ -5,10 +5,11 @@ import fc from 'fast-check';
 import { createCompressor } from '../../src/compress/create.ts';
 import { loadTokenizer } from '../../src/tokenize/load.ts';
 import { input, longDocument, testGateway } from '../helpers/gateway.ts';
+import { noScorers } from '../helpers/fake-scorer.ts';
 
 const compressor = createCompressor('auto', {
   tokenizer: loadTokenizer('models/scout'),
-  scorers: { surprisal: null, keep: null },
+  scorers: noScorers,
 });
 
 interface Message {

@@ -1,7 +1,16 @@
 /** Scorers without a network: values are a fixed function of the token ids, so that every test knows what to expect. */
 import { SluiceError } from '../../src/core/errors.ts';
-import type { KeepScorer, SurprisalScorer, TokenScores } from '../../src/score/types.ts';
+import type { KeepScorer, ScorerSet, SurprisalScorer, TokenScores } from '../../src/score/types.ts';
 import type { TextTokenizer } from '../../src/tokenize/types.ts';
+
+/** A set without any model, to put single scorers into. */
+export const noScorers: ScorerSet = {
+  surprisal: null,
+  keep: null,
+  vectors: null,
+  table: null,
+  pairs: null,
+};
 
 export interface FakeOptions {
   readonly tokenizer: TextTokenizer;

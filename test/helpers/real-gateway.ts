@@ -8,6 +8,7 @@ import type { Gateway } from '../../src/gateway/types.ts';
 import { createObserver } from '../../src/observe/observer.ts';
 import { createMemoryLedger } from '../../src/reuse/memory-ledger.ts';
 import { fakeTokenizer } from './fake-tokenizer.ts';
+import { noScorers } from './fake-scorer.ts';
 
 export function createModellessGateway(
   backend: Backend,
@@ -23,8 +24,7 @@ export function createModellessGateway(
     config,
     backend,
     tokenizer,
-    compressors: (method) =>
-      createCompressor(method, { tokenizer, scorers: { surprisal: null, keep: null } }),
+    compressors: (method) => createCompressor(method, { tokenizer, scorers: noScorers }),
     ledger: createMemoryLedger({ maxBytes: config.limits.decisions_bytes }),
     observer,
     clock: systemClock,
