@@ -4,6 +4,14 @@ import { SluiceError } from '../core/errors.ts';
 import type { ForwardHandle, ForwardHandler } from './types.ts';
 import { upstreamError } from './upstream-error.ts';
 
+/** What the backend learns about its server from every exchange. */
+export interface ExchangeWatcher {
+  /** A response head came: the server is up. */
+  onAnswer(): void;
+  /** Nobody listens. */
+  onRefused(): void;
+}
+
 /**
  * Translates undici's callbacks into ours. It uses the callbacks that give raw headers and take a boolean for
  * backpressure: the newer ones parse every header list into an object, which nobody here reads.
@@ -12,15 +20,15 @@ export class Exchange implements Dispatcher.DispatchHandler, ForwardHandle {
   readonly #handler: ForwardHandler;
   /** Upstream's name for messages. */
   readonly #target: string;
-  readonly #onAnswer: () => void;
+  readonly #watcher: ExchangeWatcher;
   #abort: ((error?: Error) => void) | null = null;
   #resume: (() => void) | null = null;
   #done = false;
 
-  constructor(handler: ForwardHandler, target: string, onAnswer: () => void) {
+  constructor(handler: ForwardHandler, target: string, watcher: ExchangeWatcher) {
     this.#handler = handler;
     this.#target = target;
-    this.#onAnswer = onAnswer;
+    this.#watcher = watcher;
   }
 
   /** Destroys the upstream's socket now; a request that still waits for a connection is never sent. */
@@ -46,7 +54,7 @@ export class Exchange implements Dispatcher.DispatchHandler, ForwardHandle {
       return true;
     }
     this.#resume = resume;
-    this.#onAnswer();
+    this.#watcher.onAnswer();
     this.#handler.onHead(status, decodeHeaders(headers), statusText);
     return true;
   }
@@ -64,7 +72,9 @@ export class Exchange implements Dispatcher.DispatchHandler, ForwardHandle {
   onError(error: Error): void {
     if (this.#done) return;
     this.#done = true;
-    this.#handler.onError(upstreamError(error, this.#target));
+    const failure = upstreamError(error, this.#target);
+    if (failure.code === 'UPSTREAM_REFUSED') this.#watcher.onRefused();
+    this.#handler.onError(failure);
   }
 }
 

@@ -9,12 +9,14 @@ import type {
   Backend,
   BackendCapabilities,
   BackendKind,
+  CountTokens,
   ForwardHandle,
   ForwardHandler,
   ForwardRequest,
   RawHeaders,
 } from './types.ts';
-import { Exchange } from './exchange.ts';
+import { Exchange, type ExchangeWatcher } from './exchange.ts';
+import { askedAtOnce, createTokenCounts, type TokenCounts } from './token-counts.ts';
 import { upstreamError } from './upstream-error.ts';
 
 export interface RemoteOptions {
@@ -34,6 +36,8 @@ export interface RemoteOptions {
 /** A probe may take this long; detection as a whole waits for two in a row. */
 const probeMs = 1000;
 const probeBytes = 1 << 20;
+/** A counted text's token ids come with the count. */
+const countBytes = 8 << 20;
 /** Least time between two attempts to find out what the server is. */
 const detectAgainMs = 10_000;
 
@@ -83,17 +87,30 @@ class RemoteBackend implements Backend {
   readonly #pool: Pool;
   readonly #base: Base;
   readonly #automatic: boolean;
+  readonly #connectMs: number;
   #kind: BackendKind;
   #capabilities: BackendCapabilities;
   #known: boolean;
   #nextDetection = 0;
+  readonly #watcher: ExchangeWatcher = {
+    onAnswer: () => this.#answered(),
+    // What comes up next at this address may be another server.
+    onRefused: () => {
+      this.#known = false;
+    },
+  };
+  #counts: TokenCounts | null;
+  /** Connections for counting alone, opened when first needed: they never stand in a request's way. */
+  #countingPool: Pool | null = null;
 
   constructor(options: RemoteOptions, base: Base) {
     this.#base = base;
     this.tokenizer = options.tokenizer;
     this.#automatic = options.kind === 'auto';
+    this.#connectMs = options.connectMs;
     this.#kind = options.kind === 'auto' ? 'openai' : options.kind;
     this.#capabilities = capabilitiesOf(this.#kind);
+    this.#counts = this.#createCounts();
     this.#known = !this.#automatic;
     // Only what the operator wrote: the same after a restart and while the server is down.
     this.fingerprint = `remote:${base.origin}${base.prefix}`;
@@ -121,8 +138,12 @@ class RemoteBackend implements Backend {
     return this.#capabilities;
   }
 
+  get countTokens(): CountTokens | null {
+    return this.#counts?.available === true ? this.#counts.count : null;
+  }
+
   forward(request: ForwardRequest, handler: ForwardHandler): ForwardHandle {
-    const exchange = new Exchange(handler, this.#base.host, () => this.#answered());
+    const exchange = new Exchange(handler, this.#base.host, this.#watcher);
     this.#pool.dispatch(
       {
         method: request.method,
@@ -148,8 +169,8 @@ class RemoteBackend implements Backend {
     }
   }
 
-  close(): Promise<void> {
-    return this.#pool.destroy();
+  async close(): Promise<void> {
+    await Promise.all([this.#pool.destroy(), this.#countingPool?.destroy()]);
   }
 
   /** Fills kind and capabilities from the server's answers; leaves them alone when there are none. */
@@ -158,13 +179,44 @@ class RemoteBackend implements Backend {
     const detected = await detectBackend((path) => this.#probe(path));
     if (detected === null) return;
     this.#known = true;
-    if (this.#automatic) this.#kind = detected.kind;
+    // `openai` says only that nothing was recognised: a server that still loads its model answers so too.
+    if (this.#automatic && detected.kind !== 'openai') this.#kind = detected.kind;
     this.#capabilities = capabilitiesOf(this.#kind, contextOf(detected, this.#kind));
+    // What the last server refused this one may do.
+    this.#counts = this.#createCounts();
   }
 
-  /** The server is up: a good time to find out what it is, if that failed before. */
+  /** The server is up: a good time to find out what it is, if that failed before or it was down meanwhile. */
   #answered(): void {
     if (!this.#known && performance.now() >= this.#nextDetection) void this.detect();
+  }
+
+  #createCounts(): TokenCounts | null {
+    const route = this.#capabilities.tokenizeRoute;
+    if (route === null) return null;
+    return createTokenCounts(this.#kind, (body, signal) => this.#count(route, body, signal));
+  }
+
+  /** Clients' credentials are not ours to use: a server that wants some answers 401, and is not asked again. */
+  async #count(
+    route: string,
+    body: string,
+    signal: AbortSignal,
+  ): Promise<{ status: number; json: unknown }> {
+    this.#countingPool ??= new Pool(this.#base.origin, {
+      connections: askedAtOnce,
+      pipelining: 1,
+      connect: { timeout: this.#connectMs },
+    });
+    const answer = await this.#countingPool.request({
+      method: 'POST',
+      path: this.#base.prefix + route,
+      headers: { 'content-type': 'application/json', accept: 'application/json' },
+      body,
+      signal,
+    });
+    const text = await boundedText(answer.body, countBytes);
+    return { status: answer.statusCode, json: parseJson(text) };
   }
 
   #get(path: string, signal: AbortSignal | null): Promise<Dispatcher.ResponseData> {
@@ -196,6 +248,20 @@ class RemoteBackend implements Backend {
       return null;
     }
   }
+}
+
+/** The body as text; empty, and its connection closed, when it is longer than `limit` bytes. */
+async function boundedText(body: Readable, limit: number): Promise<string> {
+  const chunks: Buffer[] = [];
+  let bytes = 0;
+  for await (const chunk of body) {
+    if (!Buffer.isBuffer(chunk)) continue;
+    bytes += chunk.length;
+    // Leaving the loop destroys the stream.
+    if (bytes > limit) return '';
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks).toString();
 }
 
 function contextOf(detected: Detected, kind: BackendKind): number | null {

@@ -49,6 +49,19 @@ export interface ForwardHandle {
   resume(): void;
 }
 
+export interface CountTokensOptions {
+  /** Model that the request names; null = the server's own. */
+  readonly model: string | null;
+  /** Ends what still waits or runs; those texts are not counted. */
+  readonly signal: AbortSignal;
+}
+
+/** Tokens of each text by the server's own tokenizer, without special tokens added; null = not counted. Never rejects. */
+export type CountTokens = (
+  texts: readonly string[],
+  options: CountTokensOptions,
+) => Promise<readonly (number | null)[]>;
+
 export interface Backend {
   readonly kind: BackendKind;
   /** Label for headers and metrics: kind and host:port, no credentials. */
@@ -58,6 +71,10 @@ export interface Backend {
   readonly fingerprint: string;
   /** The backend's own tokenizer when it is known. */
   readonly tokenizer: TextTokenizer | null;
+  /** Asks the server to count; left out or null = it is not known to do that. Takes time: never wait for it in a request's way. */
+  readonly countTokens?: CountTokens | null;
+  /** Does ahead of the first request what takes long, and says whether it worked; left out = nothing does. */
+  start?(): Promise<void>;
   /** Sends once; never repeats a request whose bytes may have left. */
   forward(request: ForwardRequest, handler: ForwardHandler): ForwardHandle;
   /** Answers whether requests can be served now; `detail` says what was found. */
