@@ -119,6 +119,11 @@ export function startUpstream(chunks: number, gapMs: number): Promise<Subject> {
 export function startProxies(upstream: string): Promise<Subject[]> {
   return Promise.all([
     startSubject({ name: 'minimal', file: server('minimal'), args: [upstream] }),
+    startSubject({
+      name: 'minimal, heap grown',
+      file: server('minimal'),
+      args: [upstream, 'grow'],
+    }),
     startSubject({ name: 'bare', file: server('bare'), args: [upstream] }),
     startSubject({
       name: 'sluice',

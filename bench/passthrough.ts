@@ -21,6 +21,9 @@ const sizes = [
   { kilobytes: 512, perRound: 60, rounds: 11, minimalBar: 1.3, portkeyBar: 0.3 },
 ] as const;
 
+/** Measured without a bar: the minimal proxy with the heap setting that `sluice serve` has, and node:http alone. */
+const informative = { 'minimal, heap grown': null, bare: null } as const;
+
 function median(values: readonly number[]): number {
   const sorted = [...values].sort((a, b) => a - b);
   const middle = sorted.length >> 1;
@@ -143,14 +146,14 @@ async function run(): Promise<BenchResult> {
     for (const size of sizes) {
       const body = chatBody(size.kilobytes * 1024, false);
       const seconds = await measure(subjects, body, { ...size, warmUp });
-      const bars = { minimal: size.minimalBar, bare: null, portkey: size.portkeyBar };
+      const bars = { minimal: size.minimalBar, ...informative, portkey: size.portkeyBar };
       const label = `compression off, ${size.kilobytes} KB request`;
       rows.push(...ratioRows(label, seconds, { ...ms, perRound: size.perRound }, bars));
     }
     const streams = { perRound: 16, rounds: 9, warmUp: 32 };
     const seconds = await measure(subjects, chatBody(1024, true), streams);
     const perChunk = { unit: 'us_per_chunk', scale: 1e6, perRound: 16 * chunksPerStream };
-    const bars = { minimal: 1.3, bare: null, portkey: null };
+    const bars = { minimal: 1.3, ...informative, portkey: null };
     rows.push(...ratioRows('event stream, per chunk', seconds, perChunk, bars));
     const sluice = subjects.find(({ name }) => name === 'sluice');
     if (sluice !== undefined) rows.push(await firstByte(upstream, sluice));

@@ -1,7 +1,9 @@
-// Baseline: Express 5 and undici dispatch, nothing else.
+// Baseline: Express 5 and undici dispatch, nothing else. `grow` as the second argument gives it Sluice's heap setting.
+import { setFlagsFromString } from 'node:v8';
 import express from 'express';
 import { forwardTo } from './forward.mjs';
 
+if (process.argv[3] === 'grow') setFlagsFromString('--heap-growing-percent=200');
 const app = express();
 app.disable('x-powered-by');
 app.use(forwardTo(process.argv[2]));

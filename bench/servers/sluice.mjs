@@ -1,6 +1,7 @@
 // Sluice as it is served, without the models: with compression off nothing of theirs is reached. `off` as the second
 // argument switches it off by configuration; otherwise the client's header does.
 import { createRemoteBackend } from '../dist/backends/remote.js';
+import { letHeapGrow } from '../dist/cli/heap.js';
 import { parseConfig } from '../dist/config/load.js';
 import { systemClock } from '../dist/core/clock.js';
 import { createGateway } from '../dist/gateway/gateway.js';
@@ -8,6 +9,7 @@ import { createServer } from '../dist/http/server.js';
 import { createObserver } from '../dist/observe/observer.js';
 import { createMemoryLedger } from '../dist/reuse/memory-ledger.js';
 
+letHeapGrow();
 const [, , upstream, mode] = process.argv;
 const config = parseConfig({
   upstream: [upstream],

@@ -2,6 +2,7 @@
 import { Option } from 'commander';
 import type { Command } from 'commander';
 import { backendSettings } from '../config/types.ts';
+import { letHeapGrow } from './heap.ts';
 import { print, tell } from './io.ts';
 import type { ConfigFlags } from './options.ts';
 import {
@@ -56,6 +57,7 @@ async function serve(flags: ServeFlags): Promise<void> {
       },
     },
   });
+  letHeapGrow();
   const { createSluice } = await import('../sluice.ts');
   const sluice = await createSluice(config);
   try {
