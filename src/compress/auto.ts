@@ -11,7 +11,6 @@ import { createLlmlingua2 } from './llmlingua2.ts';
 import { createLongLlmlingua } from './longllmlingua.ts';
 import { createSelectiveContext } from './selective-context.ts';
 import { decideStructural } from './structural/structural.ts';
-import { createTurns } from './turns.ts';
 import type { Compressor, CompressorDeps } from './types.ts';
 
 type Concrete = Exclude<MethodName, 'auto'>;
@@ -41,9 +40,7 @@ async function decideAuto(input: OpenJob): Promise<JobDecision> {
     groups.set(method, [...(groups.get(method) ?? []), segment]);
   }
   const segments = new Map<number, SegmentDecision>();
-  const turns = createTurns(input.job.signal);
   for (const [method, open] of groups) {
-    await turns.before(open.reduce((sum, { segment }) => sum + segment.text.length, 0));
     const budgetTokens = open.reduce((sum, segment) => sum + segment.budgetTokens, 0);
     const decided = await decideBy(method, { ...input, open, budgetTokens });
     decided.segments.forEach((decision, index) => segments.set(index, decision));

@@ -106,7 +106,7 @@ export async function runJob(
   );
   const droppable = openAll.filter(({ segment }) => segment.policy === 'droppable');
   const open = openAll.filter(({ segment }) => segment.policy !== 'droppable');
-  await turns.before(openAll.reduce((n, { segment }) => n + segment.text.length, 0));
+  await turns.pause();
   const dropped = chooseDroppable(job, droppable);
   const sum = (of: readonly OpenSegment[]): number => of.reduce((n, s) => n + s.budgetTokens, 0);
   const decision: JobDecision =
@@ -115,7 +115,7 @@ export async function runJob(
   const alone = open.length === 1;
   const segments: SegmentResult[] = [];
   for (const [i, segment] of job.segments.entries()) {
-    await turns.before(segment.text.length);
+    await turns.pause();
     const before = counts[i] ?? 0;
     const reason = skipped[i] ?? null;
     const known = { segment, before, decided: decision.segments.get(i), alone };
@@ -157,7 +157,7 @@ async function countTokens(
 ): Promise<number[]> {
   const counts: number[] = [];
   for (const { text } of job.segments) {
-    await turns.before(text.length);
+    await turns.pause();
     counts.push(tokenizer.count(text));
   }
   return counts;

@@ -1,25 +1,55 @@
-/** Long work on the main thread in pieces, so that other requests, timers and cancellation get their turn. */
+/** Long work on the main thread in time slices, so that other requests, timers and cancellation get their turn. */
 import { throwIfAborted } from '../core/abort.ts';
+import type { Steps } from '../core/steps.ts';
 
-/** UTF-16 units of text between two turns; counting the tokens of this much takes some 20 ms. */
-const unitsPerTurn = 65_536;
+/** Milliseconds of work between two turns of the event loop. */
+const sliceMs = 8;
 
 export interface Turns {
-  /** Announces work on `units` of text; lets the event loop turn when enough has been done since the last turn. */
-  before(units: number): Promise<void>;
+  /** Does the work in slices. */
+  run<T>(steps: Steps<T>): Promise<T>;
+  /** Lets the event loop turn when the slice is used up. */
+  pause(): Promise<void>;
 }
 
-/** @throws SluiceError (from `before`) ABORTED, DEADLINE_EXCEEDED when the signal fired meanwhile */
-export function createTurns(signal: AbortSignal | null): Turns {
-  let done = 0;
+/**
+ * One job's slices. `now` gives milliseconds.
+ * @throws SluiceError (from `run` and `pause`) ABORTED, DEADLINE_EXCEEDED when the signal fired meanwhile
+ */
+export function createTurns(
+  signal: AbortSignal | null,
+  now: () => number = () => performance.now(),
+): Turns {
+  let started = now();
+  const pause = async (): Promise<void> => {
+    if (now() - started < sliceMs) return;
+    await nextTurn();
+    started = now();
+    throwIfAborted(signal);
+  };
   return {
-    async before(units) {
-      if (done + units >= unitsPerTurn && done > 0) {
-        done = 0;
-        await new Promise((resolve) => setImmediate(resolve));
-        throwIfAborted(signal);
+    pause,
+    async run(steps) {
+      for (;;) {
+        const step = steps.next();
+        if (step.done === true) return step.value;
+        if (now() - started >= sliceMs) await pause();
       }
-      done += units;
     },
   };
+}
+
+/** Jobs that wait, first come first served. One goes on per turn of the loop, so that many at once do not add up. */
+const waiting: (() => void)[] = [];
+
+function nextTurn(): Promise<void> {
+  return new Promise((resolve) => {
+    waiting.push(resolve);
+    if (waiting.length === 1) setImmediate(goOn);
+  });
+}
+
+function goOn(): void {
+  waiting.shift()?.();
+  if (waiting.length > 0) setImmediate(goOn);
 }

@@ -22,8 +22,9 @@ export interface LibraryNormalizer {
 
 export interface LibraryPreTokenizer {
   pre_tokenize(text: string | string[], options?: { section_index: number }): string[];
-  /** Of the byte-level rule. */
+  /** Of rules that are one regular expression. */
   readonly pattern?: RegExp | null;
+  readonly config?: { readonly invert?: boolean; readonly behavior?: string };
   readonly use_regex?: boolean;
   readonly add_prefix_space?: boolean;
   readonly byte_encoder?: Readonly<Record<number, string>>;

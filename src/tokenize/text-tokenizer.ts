@@ -1,13 +1,16 @@
 /** A `TextTokenizer` over one `tokenizer.json`. */
 import { SluiceError } from '../core/errors.ts';
+import { runSteps, type Steps } from '../core/steps.ts';
 import { tokenBuffer, type TokenBuffer } from './buffer.ts';
-import { type AddedToken, type TokenizerDefinition, isRecord, stringAt } from './definition.ts';
+import { type CutRule, cutRules, cutText } from './cut.ts';
+import { type TokenizerDefinition, isRecord, stringAt } from './definition.ts';
 import {
   type Library,
   type LibraryModel,
   type LibraryPreTokenizer,
   openLibrary,
 } from './library.ts';
+import { addedTokenCutter } from './added.ts';
 import { normalizeWithMap } from './normalize.ts';
 import { mergeTable } from './merges.ts';
 import {
@@ -29,8 +32,8 @@ export interface TextTokenizerOptions {
 
 /** How a stretch without added tokens becomes tokens; offsets are shifted by `offset`. */
 interface Encoder {
-  encode(text: string, offset: number, into: TokenBuffer): void;
-  count(text: string): number;
+  encode(text: string, offset: number, into: TokenBuffer): Steps<void>;
+  count(text: string): Steps<number>;
 }
 
 /** Builds a tokenizer. @throws SluiceError MODEL_INVALID for a definition that the library cannot read */
@@ -40,29 +43,31 @@ export function createTextTokenizer(options: TextTokenizerOptions): TextTokenize
   const { model } = library;
   if (model === null) throw new SluiceError('MODEL_INVALID', `Tokenizer ${id} has no model`);
   const encoder = encoderOf(library, model, definition);
-  const units = unitSplitter(definition.added.filter((token) => !token.special));
+  const units = addedTokenCutter(definition.added.filter((token) => !token.special));
   const decode = decoderOf(library, model, definition);
   const ids = new Map(definition.added.map((token) => [token.content, token.id]));
+  function* encodeSteps(text: string): Steps<Encoding> {
+    const into = tokenBuffer(text.length >> 2);
+    for (const { token, from, to } of units(text)) {
+      if (token === null) yield* encoder.encode(text.slice(from, to), from, into);
+      else into.push(token, from, to);
+    }
+    return into.finish();
+  }
+  function* countSteps(text: string): Steps<number> {
+    let total = 0;
+    for (const { token, from, to } of units(text))
+      total += token === null ? yield* encoder.count(text.slice(from, to)) : 1;
+    return total;
+  }
   return {
     id,
     estimated,
     vocabularySize: definition.size,
-    encode(text): Encoding {
-      const into = tokenBuffer(text.length >> 2);
-      units(text, {
-        plain: (from, to) => encoder.encode(text.slice(from, to), from, into),
-        unit: (token, from, to) => into.push(token, from, to),
-      });
-      return into.finish();
-    },
-    count(text): number {
-      let total = 0;
-      units(text, {
-        plain: (from, to) => void (total += encoder.count(text.slice(from, to))),
-        unit: () => void total++,
-      });
-      return total;
-    },
+    encode: (text) => runSteps(encodeSteps(text)),
+    count: (text) => runSteps(countSteps(text)),
+    encodeSteps,
+    countSteps,
     decode,
     specialId: (literal) => ids.get(literal) ?? null,
   };
@@ -81,43 +86,7 @@ function build(
   }
 }
 
-interface UnitVisitor {
-  plain(from: number, to: number): void;
-  unit(id: number, from: number, to: number): void;
-}
-
-/** Cuts a text at added tokens that are ordinary vocabulary (longest first). */
-function unitSplitter(added: readonly AddedToken[]): (text: string, visitor: UnitVisitor) => void {
-  if (added.length === 0)
-    return (text, visitor) => void (text.length > 0 && visitor.plain(0, text.length));
-  const byContent = new Map(added.map((token) => [token.content, token]));
-  const literals = [...byContent.keys()].sort((a, b) => b.length - a.length);
-  const pattern = new RegExp(
-    literals.map((literal) => literal.replace(/[\\^$.*+?()[\]{}|/]/g, '\\$&')).join('|'),
-    'g',
-  );
-  return (text, visitor) => {
-    let at = 0;
-    for (const match of text.matchAll(pattern)) {
-      const token = byContent.get(match[0]);
-      if (token === undefined || match.index < at) continue;
-      let from = match.index;
-      let to = from + match[0].length;
-      if (token.lstrip) from -= blankBefore(text, at, from);
-      if (token.rstrip) while (to < text.length && /\s/.test(text.charAt(to))) to++;
-      if (from > at) visitor.plain(at, from);
-      visitor.unit(token.id, from, to);
-      at = to;
-    }
-    if (at < text.length) visitor.plain(at, text.length);
-  };
-}
-
-function blankBefore(text: string, from: number, to: number): number {
-  let count = 0;
-  while (to - count > from && /\s/.test(text.charAt(to - count - 1))) count++;
-  return count;
-}
+const loneSurrogate = /\p{Cs}/u;
 
 function encoderOf(
   library: Library,
@@ -129,17 +98,24 @@ function encoderOf(
   const before = steps.slice(0, -1);
   // the byte alphabet comes last and adds no blank: pieces are cut from the plain text, bytes give the offsets
   if (
-    last?.type === 'ByteLevel' &&
-    library.normalizers.length === 0 &&
-    last.part.add_prefix_space !== true &&
-    !before.some(({ type }) => type === 'ByteLevel')
+    last?.type !== 'ByteLevel' ||
+    last.part.add_prefix_space === true ||
+    before.some(({ type }) => type === 'ByteLevel')
   )
-    return byteLevelEncoder(
-      byteLevelParts(definition, model, signsOf(last.part)),
-      before.map(({ part }) => part),
-      last.part,
-    );
-  return surfaceEncoder(library, model, definition);
+    return surfaceEncoder(library, model, definition);
+  const direct = byteLevelEncoder(
+    byteLevelParts(definition, model, signsOf(last.part)),
+    cutRules(steps),
+  );
+  if (library.normalizers.length === 0) return direct;
+  const surface = surfaceEncoder(library, model, definition);
+  const isPlain = (text: string): boolean =>
+    !loneSurrogate.test(text) &&
+    library.normalizers.every(({ part }) => part.normalize(text) === text);
+  return {
+    encode: (text, offset, into) => (isPlain(text) ? direct : surface).encode(text, offset, into),
+    count: (text) => (isPlain(text) ? direct : surface).count(text),
+  };
 }
 
 const signsOf = (rule: LibraryPreTokenizer): string[] =>
@@ -161,31 +137,28 @@ function byteLevelParts(
   };
 }
 
-function byteLevelEncoder(
-  parts: ByteLevelParts,
-  before: readonly LibraryPreTokenizer[],
-  last: LibraryPreTokenizer,
-): Encoder {
+function byteLevelEncoder(parts: ByteLevelParts, rules: readonly CutRule[]): Encoder {
   const read = cachePieces(byteLevelReader(parts));
-  const words = last.use_regex === true ? (last.pattern ?? null) : null;
-  const piecesOf = (text: string): string[] => {
-    const pieces = before.reduce<string[]>((list, step) => step.pre_tokenize(list), [text]);
-    return words === null ? pieces : pieces.flatMap((piece) => piece.match(words) ?? []);
-  };
   return {
-    encode(text, offset, into) {
+    *encode(text, offset, into) {
       let at = 0;
-      for (const piece of piecesOf(text)) {
-        // rules that remove text (blanks, say) leave gaps between pieces
-        const found = text.startsWith(piece, at) ? at : text.indexOf(piece, at);
-        if (found >= 0) at = found;
-        pushPiece(read(piece), offset + at, into);
-        at += piece.length;
+      for (const pieces of cutText(text, rules)) {
+        for (const piece of pieces) {
+          // rules that remove text (blanks, say) leave gaps between pieces
+          const found = text.startsWith(piece, at) ? at : text.indexOf(piece, at);
+          if (found >= 0) at = found;
+          pushPiece(read(piece), offset + at, into);
+          at += piece.length;
+        }
+        yield;
       }
     },
-    count(text) {
+    *count(text) {
       let total = 0;
-      for (const piece of piecesOf(text)) total += read(piece).ids.length;
+      for (const pieces of cutText(text, rules)) {
+        for (const piece of pieces) total += read(piece).ids.length;
+        yield;
+      }
       return total;
     },
   };
@@ -208,6 +181,9 @@ function wordSplitter(
   if (!marks) return (pieces) => pieces;
   return (pieces) => pieces.flatMap((piece) => piece.match(/▁+[^▁]*|[^▁]+/g) ?? []);
 }
+
+/** Pieces read between two places to stop. */
+const pieceStride = 512;
 
 function surfaceEncoder(
   library: Library,
@@ -233,11 +209,14 @@ function surfaceEncoder(
   };
   const decodeBytes = byteSigns === null ? null : signDecoder(byteSigns);
   return {
-    encode(text, offset, into) {
+    // normalisers and these pre-tokenizers look at the whole text: only the model's part is done in steps
+    *encode(text, offset, into) {
       const normalized = normalizeWithMap(library.normalizers, text);
       const { starts, ends } = normalized;
       let at = 0;
+      let done = 0;
       for (const raw of piecesOf(normalized.text, offset)) {
+        if (++done % pieceStride === 0) yield;
         const piece = decodeBytes === null ? raw : decodeBytes(raw);
         const place = locate(normalized.text, piece, at);
         const tokens = read(piece);
@@ -253,11 +232,14 @@ function surfaceEncoder(
         at = place.start + piece.length - place.extra;
       }
     },
-    count(text) {
+    *count(text) {
       const normalized = library.normalizers.reduce((t, { part }) => part.normalize(t), text);
       let total = 0;
-      for (const raw of piecesOf(normalized, 0))
+      let done = 0;
+      for (const raw of piecesOf(normalized, 0)) {
+        if (++done % pieceStride === 0) yield;
         total += read(decodeBytes === null ? raw : decodeBytes(raw)).ids.length;
+      }
       return total;
     },
   };

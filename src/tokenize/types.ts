@@ -1,4 +1,5 @@
 /** What the rest of the code base may ask of a tokenizer. */
+import type { Steps } from '../core/steps.ts';
 
 /** Token ids of a text and where each token lies in it; the three arrays have one entry per token. */
 export interface Encoding {
@@ -22,6 +23,9 @@ export interface TextTokenizer {
   encode(text: string): Encoding;
   /** Number of tokens of `encode(text)`. */
   count(text: string): number;
+  /** `encode` and `count` in steps, for long texts; left out = only at once. See `encodeInSteps`, `countInSteps`. */
+  encodeSteps?(text: string): Steps<Encoding>;
+  countSteps?(text: string): Steps<number>;
   decode(ids: ArrayLike<number>): string;
   /** Id of a special token by its literal text, or null. */
   specialId(literal: string): number | null;

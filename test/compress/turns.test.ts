@@ -4,6 +4,7 @@ import { test } from 'node:test';
 import { createCompressor } from '../../src/compress/create.ts';
 import type { CompressJob } from '../../src/compress/types.ts';
 import { createTurns } from '../../src/compress/turns.ts';
+import type { Steps } from '../../src/core/steps.ts';
 import { SluiceError } from '../../src/core/errors.ts';
 import { fakeTokenizer } from '../helpers/fake-tokenizer.ts';
 import { longDocument } from '../helpers/gateway.ts';
@@ -41,30 +42,59 @@ test('a long job is given up when its signal fires meanwhile', async () => {
   );
 });
 
-test('a job below one turn of text is done in one go, with the same result', async () => {
-  const never = new AbortController();
-  let turned = false;
-  setImmediate(() => (turned = true));
-  const short = { ...job(1, never.signal) };
-  const segments = short.segments.map((segment) => ({ ...segment, text: longDocument(1, 40) }));
-  await compressor.compress({ ...short, segments });
-  assert.equal(turned, false);
-});
+/** Work of `pieces` steps, each of which takes `ms` of the clock. */
+function* work(clock: { ms: number }, pieces: number, ms: number): Steps<string> {
+  for (let i = 0; i < pieces; i++) {
+    clock.ms += ms;
+    yield;
+  }
+  return 'done';
+}
 
-test('turns come by the amount of text, and not before the first piece', async () => {
-  const turns = createTurns(null);
-  let turned = 0;
+function countTurns(): { turns: number } {
+  const counted = { turns: 0 };
   const count = (): void => {
-    turned += 1;
+    counted.turns += 1;
     setImmediate(count).unref();
   };
   setImmediate(count).unref();
-  await turns.before(1_000_000);
-  assert.equal(turned, 0);
-  await turns.before(10);
-  assert.equal(turned, 1);
-  await turns.before(10);
-  assert.equal(turned, 1);
-  await turns.before(100_000);
-  assert.equal(turned, 2);
+  return counted;
+}
+
+test('the event loop turns whenever a slice of time is used up, and not before', async () => {
+  const clock = { ms: 0 };
+  const turns = createTurns(null, () => clock.ms);
+  const loop = countTurns();
+  assert.equal(await turns.run(work(clock, 7, 1)), 'done');
+  assert.equal(loop.turns, 0);
+  await turns.run(work(clock, 80, 1));
+  assert.equal(loop.turns, 10);
+});
+
+test('many jobs at once: one slice per turn of the loop, and every job comes to its turn', async () => {
+  const clock = { ms: 0 };
+  const loop = countTurns();
+  const order: number[] = [];
+  function* steps(job: number): Steps<void> {
+    for (let i = 0; i < 3; i++) {
+      order.push(job);
+      clock.ms += 100;
+      yield;
+    }
+  }
+  await Promise.all([0, 1, 2].map((job) => createTurns(null, () => clock.ms).run(steps(job))));
+  assert.deepEqual(order, [0, 1, 2, 0, 1, 2, 0, 1, 2]);
+  assert.ok(loop.turns >= 8, `${loop.turns} turns`);
+});
+
+test('a signal that fires between slices ends the work', async () => {
+  const clock = { ms: 0 };
+  const gone = new AbortController();
+  const running = createTurns(gone.signal, () => clock.ms).run(work(clock, 100, 10));
+  gone.abort();
+  await assert.rejects(
+    running,
+    (error) => SluiceError.isInstance(error) && error.code === 'ABORTED',
+  );
+  assert.ok(clock.ms < 100);
 });
