@@ -468,6 +468,7 @@ export interface components {
             }[];
             /** @description Order of the segments in `text`, as indices into the given ones. */
             readonly order: readonly number[];
+            /** @description `budget-estimated`: the budget was met in tokens of the local tokenizer, the numbers here are the backend's. */
             readonly notes: readonly string[];
             readonly compress_ms: number;
         };
@@ -530,7 +531,9 @@ export interface components {
             readonly decision: components["schemas"]["Decision"];
             readonly tokens_before: number | null;
             readonly tokens_after: number | null;
+            /** @description Tokenizer that counted. */
             readonly tokenizer: string | null;
+            /** @description True when another tokenizer than the backend's own counted; a server that counts is asked after its answer, so this may become false a moment later. */
             readonly estimated: boolean;
             readonly epoch: number | null;
             readonly planned_reuse: number | null;
@@ -573,8 +576,14 @@ export interface components {
             readonly by_decision: {
                 readonly [key: string]: number;
             };
+            /** @description Inference requests, and calls of the routes that only compress. */
+            readonly by_route: {
+                readonly [key: string]: number;
+            };
             readonly tokens_before: number;
             readonly tokens_after: number;
+            /** @description The part of `tokens_before` that another tokenizer than the backend's counted. */
+            readonly tokens_estimated: number;
             readonly skipped: components["schemas"]["SkipCounts"];
             /** @description As backends report. */
             readonly cached_tokens: number;

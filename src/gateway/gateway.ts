@@ -3,7 +3,7 @@ import { createHash, randomUUID } from 'node:crypto';
 import { boundedCache, type BoundedCache } from '../core/bounded-cache.ts';
 import type { Clock } from '../core/clock.ts';
 import type { KeepMask } from '../core/mask.ts';
-import type { RequestReport, SkipReason, SpanReport } from '../core/report.ts';
+import type { RequestReport, SkipReason } from '../core/report.ts';
 import { SluiceError } from '../core/errors.ts';
 import type { Config } from '../config/types.ts';
 import type { Backend } from '../backends/types.ts';
@@ -20,18 +20,13 @@ import type { CompressorSource } from './settings.ts';
 import { combineWishes, settingsFor, survivorsOf } from './settings.ts';
 import { decideRequest, type DecideRequestDeps } from './decide-request.ts';
 import { reasonOf } from './decide.ts';
-import { closeReport, countSkips, decisionOf, openReport, responseHeaders } from './report.ts';
-import { createReportStore, type ReportStore } from './report-store.ts';
-import { compressText, maskPieces } from './text.ts';
-import { createTotals } from './totals.ts';
-import type {
-  ExplainedPiece,
-  ExplainedRequest,
-  Gateway,
-  Outcome,
-  PrepareInput,
-  Prepared,
-} from './types.ts';
+import { countSkips, decisionOf, openReport, responseHeaders } from './report.ts';
+import { countableOf, type Countable } from './count-reports.ts';
+import { createExactCounts, type ExactCounts } from './exact-counts.ts';
+import { createReports, type Reports } from './reports.ts';
+import { explainPieces } from './text.ts';
+import { callCompressText, countTexts, countWaitMs, type TextCallDeps } from './text-call.ts';
+import type { ExplainedRequest, Gateway, Outcome, PrepareInput, Prepared } from './types.ts';
 
 export interface GatewayDeps {
   readonly config: Config;
@@ -54,6 +49,8 @@ interface Pass {
   readonly report: RequestReport;
   readonly masks: ReadonlyMap<number, KeepMask>;
   readonly request: ReadRequest | null;
+  /** Null = its numbers are final, or there are none. */
+  readonly countable: Countable | null;
 }
 
 export function createGateway(deps: GatewayDeps): Gateway {
@@ -65,12 +62,11 @@ class SluiceGateway implements Gateway {
   readonly enabled: boolean;
   readonly inspectBytes: number;
   readonly #deps: GatewayDeps;
-  readonly #reports: ReportStore;
+  readonly #exact: ExactCounts;
+  readonly #reports: Reports;
   readonly #originals: BoundedCache<string>;
   readonly #counts: BoundedCache<number>;
-  readonly #totals = createTotals();
   readonly #survivors: Survivors;
-  readonly #startedAt: number;
 
   constructor(deps: GatewayDeps) {
     const { config } = deps;
@@ -78,7 +74,14 @@ class SluiceGateway implements Gateway {
     this.backend = deps.backend;
     this.enabled = config.compress.enabled;
     this.inspectBytes = config.limits.inspect_bytes;
-    this.#reports = createReportStore(config.limits.reports);
+    const { backend, tokenizer, observer, clock } = deps;
+    this.#exact = createExactCounts({ backend, tokenizer, cacheEntries: 50_000 });
+    this.#reports = createReports({
+      maxReports: config.limits.reports,
+      exact: this.#exact,
+      observer,
+      clock,
+    });
     this.#originals = boundedCache<string>({
       maxEntries: 100_000,
       maxSize: config.limits.originals_bytes,
@@ -86,7 +89,6 @@ class SluiceGateway implements Gateway {
     });
     this.#counts = boundedCache({ maxEntries: 20_000 });
     this.#survivors = survivorsOf(config);
-    this.#startedAt = deps.clock.now();
   }
 
   isDialect(path: string): boolean {
@@ -98,34 +100,26 @@ class SluiceGateway implements Gateway {
     const pass = await this.#pass(input, { replay: true }).catch((error: unknown) =>
       this.#failed(input, error, arrived),
     );
-    this.#reports.open({ report: pass.report, arrived });
-    return {
-      id: pass.report.id,
-      body: pass.body,
-      responseHeaders: responseHeaders(pass.report),
-    };
+    const { body, countable } = pass;
+    const route = input.route ?? 'inference';
+    const report = this.#reports.open({ report: pass.report, arrived, route, countable });
+    return { id: report.id, body, responseHeaders: responseHeaders(report) };
   }
 
   bypass(path: string, reason: SkipReason, tenant: string): Prepared {
     const report = this.#bypassed({ path, tenant }, reason);
-    this.#reports.open({ report, arrived: this.#deps.clock.monotonic() });
+    const arrived = this.#deps.clock.monotonic();
+    this.#reports.open({ report, arrived, route: 'inference', countable: null });
     return { id: report.id, body: new Uint8Array(0), responseHeaders: responseHeaders(report) };
   }
 
   settle(id: string, outcome: Outcome): void {
-    const open = this.#reports.take(id);
-    if (open === null) return;
-    const totalMs = this.#deps.clock.monotonic() - open.arrived;
-    const report = closeReport(open.report, { ...outcome, totalMs });
-    this.#reports.keep(report);
-    this.#totals.add(report);
-    const { upstreamMs } = report.timings;
-    if (upstreamMs !== null) this.#deps.observer.upstreamAnswered(upstreamMs);
-    this.#deps.observer.requestSettled(report);
+    this.#reports.settle(id, outcome);
   }
 
-  compressText: Gateway['compressText'] = (input) =>
-    compressText(input, { ...this.#deps, survivors: this.#survivors });
+  compressText: Gateway['compressText'] = (input) => callCompressText(input, this.#textDeps());
+
+  countTexts: Gateway['countTexts'] = (texts) => countTexts(texts, this.#textDeps());
 
   async explain(input: PrepareInput): Promise<ExplainedRequest> {
     const pass = await this.#pass(input, { replay: false });
@@ -151,8 +145,13 @@ class SluiceGateway implements Gateway {
     return report?.tenant === tenant ? report : null;
   }
 
+  async countedReport(id: string, tenant: string): Promise<RequestReport | null> {
+    await this.#reports.counted(id, countWaitMs);
+    return this.report(id, tenant);
+  }
+
   totals(tenant: string): ReturnType<Gateway['totals']> {
-    return this.#totals.of(tenant, (this.#deps.clock.now() - this.#startedAt) / 1000);
+    return this.#reports.totals(tenant);
   }
 
   async ready(): Promise<{ ok: boolean; checks: Record<string, string> }> {
@@ -171,6 +170,7 @@ class SluiceGateway implements Gateway {
   }
 
   close(): Promise<void> {
+    this.#exact.close();
     return this.#deps.close();
   }
 
@@ -219,7 +219,18 @@ class SluiceGateway implements Gateway {
       compressMs,
     });
     const body = splices.length === 0 ? input.body : applySplices(input.body, splices);
-    return { body, report, masks: decided.masks, request };
+    const countable = decided.spans === null ? null : countableOf(request, decided.splices);
+    return { body, report, masks: decided.masks, request, countable };
+  }
+
+  #textDeps(): TextCallDeps {
+    return {
+      ...this.#deps,
+      survivors: this.#survivors,
+      exact: this.#exact,
+      reports: this.#reports,
+      backendName: this.backend.name,
+    };
   }
 
   /** The reason under which the original goes out. @throws SluiceError when it must not: caller gone, failing closed */
@@ -241,11 +252,16 @@ class SluiceGateway implements Gateway {
       this.#mayFailOpen(error);
     } catch (fatal) {
       const code = SluiceError.isInstance(fatal) ? fatal.code : 'INTERNAL';
-      this.#reports.open({ report: { ...report, decision: 'bypassed' }, arrived });
+      this.#reports.open({
+        report: { ...report, decision: 'bypassed' },
+        arrived,
+        route: input.route ?? 'inference',
+        countable: null,
+      });
       this.settle(report.id, { status: null, usage: null, error: code });
       throw fatal;
     }
-    return { body: input.body, report, masks: new Map(), request: null };
+    return { body: input.body, report, masks: new Map(), request: null, countable: null };
   }
 
   /** Logs a failure without its message: parsers quote their input there. */
@@ -285,7 +301,7 @@ class SluiceGateway implements Gateway {
   #untouched(input: PrepareInput, reason: SkipReason, detail?: string): Pass {
     const report = this.#bypassed(input, reason);
     if (detail !== undefined) this.#deps.observer.log.debug({ reason, detail }, 'body not read');
-    return { body: input.body, report, masks: new Map(), request: null };
+    return { body: input.body, report, masks: new Map(), request: null, countable: null };
   }
 
   #bypassed(input: { path: string; tenant: string }, reason: SkipReason): RequestReport {
@@ -309,11 +325,4 @@ class SluiceGateway implements Gateway {
 function switchedOff(config: Config, input: PrepareInput): SkipReason | null {
   if (!config.compress.enabled) return 'off-by-config';
   return input.wishes.compress === false ? 'off-by-client' : null;
-}
-
-/** Groups of a span with what happened to them; one piece for the whole span when it was left alone. */
-function explainPieces(span: SpanReport, mask: KeepMask | undefined): ExplainedPiece[] {
-  return mask === undefined
-    ? [{ start: span.start, end: span.end, kept: true, why: 'pinned', score: null }]
-    : maskPieces(mask, span.start);
 }

@@ -1,11 +1,13 @@
 /** Reports of requests: open until the outcome is known, then remembered for a while. Both shelves are bounded. */
 import { boundedCache } from '../core/bounded-cache.ts';
 import type { RequestReport } from '../core/report.ts';
+import type { RequestRoute } from './types.ts';
 
 export interface OpenReport {
   readonly report: RequestReport;
   /** Monotonic time at which the request arrived, milliseconds. */
   readonly arrived: number;
+  readonly route: RequestRoute;
 }
 
 export interface ReportStore {

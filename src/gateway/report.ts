@@ -52,7 +52,7 @@ export function countSkips(spans: readonly SpanReport[]): Partial<Record<SkipRea
 }
 
 /** Null when one of them is not known: a sum of the others would be a wrong number. */
-function sum(values: readonly (number | null)[]): number | null {
+export function sumOf(values: readonly (number | null)[]): number | null {
   let total = 0;
   for (const value of values) {
     if (value === null) return null;
@@ -81,8 +81,8 @@ export function openReport(facts: ReportFacts): RequestReport {
   const { spans, readMs, compressMs, ...rest } = facts;
   return {
     ...rest,
-    tokensBefore: spans === null ? null : sum(spans.map((span) => span.tokensBefore)),
-    tokensAfter: spans === null ? null : sum(spans.map((span) => span.tokensAfter)),
+    tokensBefore: spans === null ? null : sumOf(spans.map((span) => span.tokensBefore)),
+    tokensAfter: spans === null ? null : sumOf(spans.map((span) => span.tokensAfter)),
     epoch: null,
     plannedReuse: null,
     usage: null,

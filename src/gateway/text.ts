@@ -3,6 +3,7 @@ import { linkSignals } from '../core/abort.ts';
 import type { Clock } from '../core/clock.ts';
 import { SluiceError } from '../core/errors.ts';
 import { keepReasons, type KeepMask } from '../core/mask.ts';
+import type { SpanReport } from '../core/report.ts';
 import type { Config } from '../config/types.ts';
 import type {
   Budget,
@@ -195,4 +196,11 @@ export function maskPieces(mask: KeepMask, base: number): ExplainedPiece[] {
     why: keepReasons[mask.why[at] ?? 0] ?? 'dropped',
     score: mask.scores === null ? null : (mask.scores[at] ?? null),
   }));
+}
+
+/** Groups of a span with what happened to them; one piece for the whole span when it was left alone. */
+export function explainPieces(span: SpanReport, mask: KeepMask | undefined): ExplainedPiece[] {
+  return mask === undefined
+    ? [{ start: span.start, end: span.end, kept: true, why: 'pinned', score: null }]
+    : maskPieces(mask, span.start);
 }

@@ -4,6 +4,9 @@ import type { RequestReport, SpanReport, Usage } from '../core/report.ts';
 import type { MethodName } from '../core/method.ts';
 import type { ContentKind } from '../core/span.ts';
 
+/** Where a request came in: an inference request, one of our own routes, or a call of the library. */
+export type RequestRoute = 'inference' | 'compress' | 'compact' | 'compress-prompt' | 'library';
+
 /** A client's wishes; it can only ever ask for less than the operator allows. */
 export interface Wishes {
   readonly compress?: boolean;
@@ -22,6 +25,8 @@ export interface PrepareInput {
   readonly tenant: string;
   /** Fires when the client goes away. */
   readonly signal: AbortSignal | null;
+  /** Label under which the request is counted; default: `inference`. */
+  readonly route?: RequestRoute;
 }
 
 export interface Prepared {
@@ -53,6 +58,8 @@ export interface CompressTextInput {
   readonly options?: Readonly<Record<string, unknown>>;
   readonly tenant?: string;
   readonly signal?: AbortSignal | null;
+  /** Label under which the call is counted; default: `library`. */
+  readonly route?: RequestRoute;
   /** Adds the kept/dropped pieces to the result. */
   readonly explain?: boolean;
 }
@@ -90,6 +97,12 @@ export interface CompressTextResult {
   };
 }
 
+export interface CountedTexts {
+  readonly counts: readonly number[];
+  readonly tokenizer: string;
+  readonly estimated: boolean;
+}
+
 /** The span-level map of what would happen to a body. */
 export interface ExplainedRequest {
   readonly dialect: string | null;
@@ -100,8 +113,11 @@ export interface ExplainedRequest {
 export interface Totals {
   readonly requests: number;
   readonly byDecision: Readonly<Record<string, number>>;
+  readonly byRoute: Readonly<Record<string, number>>;
   readonly tokensBefore: number;
   readonly tokensAfter: number;
+  /** The part of `tokensBefore` that another tokenizer than the backend's counted. */
+  readonly tokensEstimated: number;
   readonly skipped: Readonly<Record<string, number>>;
   readonly cachedTokens: number;
   readonly promptTokensReported: number;
@@ -126,10 +142,14 @@ export interface Gateway {
   ): Prepared;
   settle(id: string, outcome: Outcome): void;
   compressText(input: CompressTextInput): Promise<CompressTextResult>;
+  /** Tokens of texts, and who counted them. */
+  countTexts(texts: readonly string[]): Promise<CountedTexts>;
   explain(input: PrepareInput): Promise<ExplainedRequest>;
   /** Original text behind a hash, scoped to the tenant; null = unknown. */
   retrieve(hash: string, tenant: string): string | null;
   report(id: string, tenant: string): RequestReport | null;
+  /** The report of a settled request once its token counts are final; estimated when that takes too long. */
+  countedReport(id: string, tenant: string): Promise<RequestReport | null>;
   totals(tenant: string): Totals;
   ready(): Promise<{ readonly ok: boolean; readonly checks: Readonly<Record<string, string>> }>;
   close(): Promise<void>;

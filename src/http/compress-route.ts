@@ -78,6 +78,7 @@ function textInput(body: JsonObject, caller: Caller): CompressTextInput {
     context: textsOf(body),
     tenant,
     signal,
+    route: 'compress',
     ...(rate === undefined ? {} : { rate }),
     ...(targetTokens === undefined ? {} : { targetTokens }),
     ...(method === undefined ? {} : { method }),
@@ -122,14 +123,16 @@ async function compressMessages(
   const model = optionalString(body, 'model');
   const config = optionalObject(body, 'config') ?? {};
   const request = { ...(model === undefined ? {} : { model }), messages: body['messages'] };
-  const { prepared, report } = await prepareBody(gateway, {
+  const { prepared, id } = await prepareBody(gateway, {
     path: '/v1/chat/completions',
     contentEncoding: null,
     body: Buffer.from(JSON.stringify(request)),
     wishes: messageWishes(body, config, caller.wishes),
     tenant: caller.tenant,
     signal: caller.signal,
+    route: 'compress',
   });
+  const report = await gateway.countedReport(id, caller.tenant);
   const before = report?.tokensBefore ?? 0;
   const after = report?.tokensAfter ?? 0;
   const ignored = Object.keys(config).filter((key) => !configFields.some((name) => name === key));
@@ -165,12 +168,12 @@ export async function prepareBody(
   input: PrepareInput,
 ): Promise<{
   readonly prepared: Uint8Array;
-  readonly report: RequestReport | null;
+  readonly id: string;
   readonly responseHeaders: readonly string[];
 }> {
   const { id, body, responseHeaders } = await gateway.prepare(input);
   gateway.settle(id, { status: 200, usage: null, error: null });
-  return { prepared: body, report: gateway.report(id, input.tenant), responseHeaders };
+  return { prepared: body, id, responseHeaders };
 }
 
 /** `POST /v1/explain`: the body of a dialect request in, what would happen to each span out. */

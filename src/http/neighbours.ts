@@ -1,6 +1,6 @@
 /** Contracts that other products' callers already speak: `/compact` and `/llm/v1/compressPrompt`. */
 import { SluiceError } from '../core/errors.ts';
-import type { Gateway } from '../gateway/types.ts';
+import type { CompressTextInput, Gateway, PrepareInput } from '../gateway/types.ts';
 import { dialectPath, prepareBody, type Caller } from './compress-route.ts';
 import {
   isObject,
@@ -19,7 +19,15 @@ export async function compactRoute(
 ): Promise<{ readonly body: Uint8Array; readonly responseHeaders: readonly string[] }> {
   const path = dialectPath(parseObject(body));
   const { wishes, tenant, signal } = caller;
-  const input = { path, contentEncoding: null, body, wishes, tenant, signal };
+  const input: PrepareInput = {
+    path,
+    contentEncoding: null,
+    body,
+    wishes,
+    tenant,
+    signal,
+    route: 'compact',
+  };
   const { prepared, responseHeaders } = await prepareBody(gateway, input);
   return { body: prepared, responseHeaders };
 }
@@ -65,25 +73,23 @@ async function compressOne(job: Job, id: number, content: string): Promise<unkno
   const context = pieces.filter((piece) => piece.compress).map((piece) => piece.text);
   const { gateway, caller, type, ranges } = job;
   const { tenant, signal } = caller;
-  const counted = await gateway.compressText({ context, rate: 1, tenant, signal });
-  const before = counted.report.tokensBefore;
-  const range = ranges.find(({ min, max }) => before >= min && before <= max);
-  if (range === undefined || (type === 'target_token' && before <= range.value)) {
-    return answer(id, join(pieces, counted.context), {
-      original_token_count: before,
-      compress_token_count: before,
+  const call: CompressTextInput = { context, tenant, signal, route: 'compress-prompt' };
+  const { counts } = await gateway.countTexts(context);
+  const count = counts.reduce((sum, tokens) => sum + tokens, 0);
+  const range = ranges.find(({ min, max }) => count >= min && count <= max);
+  if (range === undefined || (type === 'target_token' && count <= range.value)) {
+    // Nothing to shorten; the call is counted all the same.
+    await gateway.compressText({ ...call, rate: 1 });
+    return answer(id, join(pieces, context), {
+      original_token_count: count,
+      compress_token_count: count,
       save_token_count: 0,
       information:
         'No compression was applied because the token count falls outside the given ranges.',
     });
   }
   const budget = type === 'rate' ? { rate: range.value } : { targetTokens: range.value };
-  const { report, context: shorter } = await gateway.compressText({
-    context,
-    ...budget,
-    tenant,
-    signal,
-  });
+  const { report, context: shorter } = await gateway.compressText({ ...call, ...budget });
   const saved = report.tokensBefore - report.tokensAfter;
   const methods = report.segments.map(({ method }) => method).filter((name) => name !== null);
   return answer(id, join(pieces, shorter), {

@@ -41,7 +41,8 @@ function createTally(
 }
 
 export interface Metrics {
-  count(report: RequestReport): void;
+  count(report: RequestReport, route: string): void;
+  countTokens(report: RequestReport, route: string): void;
   upstreamAnswered(milliseconds: number): void;
   gauge(name: string, help: string, read: () => number): void;
   counter(name: string, help: string, read: () => number): void;
@@ -54,23 +55,22 @@ const compressBuckets = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5
 /** Bounds in seconds: from a cached answer to a long prefill. */
 const upstreamBuckets = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300];
 
-function createRequestCounts(registry: Registry): (report: RequestReport) => void {
+function createRequestCounts(registry: Registry): Metrics['count'] {
   const tally = (name: string, help: string, labelNames: readonly string[]): Tally =>
     createTally(registry, { name: `sluice_${name}`, help, labelNames });
   const requests = tally('requests_total', 'Requests that are over.', [
     'dialect',
     'decision',
     'backend',
+    'route',
   ]);
   const skipped = tally('skipped_total', 'Texts left alone, by reason.', ['reason']);
   const errors = tally('errors_total', 'Requests that ended in an error of ours, by code.', [
     'code',
   ]);
-  const amounts = { before: 0, after: 0, cached: 0, prompt: 0 };
+  const amounts = { cached: 0, prompt: 0 };
   const sum = (name: string, help: string, read: () => number): void =>
     addCounter(registry, `sluice_${name}`, help, read);
-  sum('tokens_before_total', 'Tokens of the texts that were looked at.', () => amounts.before);
-  sum('tokens_after_total', 'Tokens of the same texts as forwarded.', () => amounts.after);
   sum('cached_tokens_total', 'Cached prompt tokens as the backend reports.', () => amounts.cached);
   sum('prompt_tokens_total', 'Prompt tokens as the backend reports.', () => amounts.prompt);
   const compressSeconds = new Histogram({
@@ -79,16 +79,36 @@ function createRequestCounts(registry: Registry): (report: RequestReport) => voi
     buckets: compressBuckets,
     registers: [registry],
   });
-  return (report) => {
-    requests.add([report.dialect ?? 'none', report.decision, report.backend ?? 'none'], 1);
+  return (report, route) => {
+    const { dialect, decision, backend } = report;
+    requests.add([dialect ?? 'none', decision, backend ?? 'none', route], 1);
     for (const [reason, count] of Object.entries(report.skipped)) skipped.add([reason], count);
     if (report.error !== null) errors.add([report.error], 1);
-    amounts.before += report.tokensBefore ?? 0;
-    amounts.after += report.tokensAfter ?? 0;
     amounts.cached += report.usage?.cachedTokens ?? 0;
     amounts.prompt += report.usage?.promptTokens ?? 0;
     if (report.timings.compressMs !== null)
       compressSeconds.observe(report.timings.compressMs / 1000);
+  };
+}
+
+/** Tokens before and after, by route and by who counted: the backend's own tokenizer, or another in its place. */
+function createTokenCounts(registry: Registry): Metrics['countTokens'] {
+  const labelNames = ['route', 'counted'];
+  const before = createTally(registry, {
+    name: 'sluice_tokens_before_total',
+    help: 'Tokens of the texts that were looked at.',
+    labelNames,
+  });
+  const after = createTally(registry, {
+    name: 'sluice_tokens_after_total',
+    help: 'Tokens of the same texts as forwarded.',
+    labelNames,
+  });
+  return ({ tokensBefore, tokensAfter, estimated }, route) => {
+    if (tokensBefore === null || tokensAfter === null) return;
+    const labels = [route, estimated ? 'estimated' : 'exact'];
+    before.add(labels, tokensBefore);
+    after.add(labels, tokensAfter);
   };
 }
 
@@ -123,6 +143,7 @@ export function createMetrics(options: { readonly version: string }): Metrics {
   });
   return {
     count: createRequestCounts(registry),
+    countTokens: createTokenCounts(registry),
     upstreamAnswered: (milliseconds) => upstreamSeconds.observe(milliseconds / 1000),
     gauge(name, help, read) {
       const gauge: Gauge = new Gauge({

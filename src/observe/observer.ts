@@ -46,15 +46,17 @@ function createLog(logger: Logger): Log {
 }
 
 /** The fields of a report that identify and measure; pointers, spans and texts stay out. */
-function summary(report: RequestReport): Record<string, unknown> {
+function summary(report: RequestReport, route: string): Record<string, unknown> {
   const { id, dialect, backend, decision, tokensBefore, tokensAfter, status, timings } = report;
   return {
     id,
+    route,
     dialect,
     backend,
     decision,
     tokensBefore,
     tokensAfter,
+    estimated: report.estimated,
     skipped: report.skipped,
     status,
     error: report.error,
@@ -73,11 +75,12 @@ export function createObserver(options: ObserverOptions): Observer {
   const metrics = createMetrics({ version: options.version ?? 'unknown' });
   return {
     log: createLog(logger),
-    requestSettled(report) {
-      metrics.count(report);
+    requestSettled(report, route) {
+      metrics.count(report, route);
       const level = report.decision === 'bypassed' && report.error === null ? 'debug' : 'info';
-      if (logger.isLevelEnabled(level)) logger[level](summary(report), 'request');
+      if (logger.isLevelEnabled(level)) logger[level](summary(report, route), 'request');
     },
+    tokensCounted: metrics.countTokens,
     upstreamAnswered: metrics.upstreamAnswered,
     gauge: metrics.gauge,
     counter: metrics.counter,

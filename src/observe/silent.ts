@@ -6,6 +6,7 @@ function ignore(): void {}
 export const silentObserver: Observer = {
   log: { debug: ignore, info: ignore, warn: ignore, error: ignore },
   requestSettled: ignore,
+  tokensCounted: ignore,
   upstreamAnswered: ignore,
   gauge: ignore,
   counter: ignore,

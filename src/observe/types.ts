@@ -17,8 +17,11 @@ export interface Observer {
   /**
    * Counts a request that is over and logs one line about it: `info`, or `debug` when it was bypassed without an error.
    * Cheap: called for every request.
+   * @param route label that says where the request came in
    */
-  requestSettled(report: RequestReport): void;
+  requestSettled(report: RequestReport, route: string): void;
+  /** Adds the tokens of a request that is over, once its numbers are final; called once per request. */
+  tokensCounted(report: RequestReport, route: string): void;
   /** Time from forwarding a request to the upstream's response head, milliseconds. */
   upstreamAnswered(milliseconds: number): void;
   /** Registers a value that is read when metrics are asked for. `name` begins with `sluice_`. */

@@ -102,11 +102,19 @@ export function createFakeGateway(options: FakeGatewayOptions): FakeGateway {
       const report = reports.get(id);
       return report !== undefined && report.tenant === tenant ? report : null;
     },
+    countedReport: async (id, tenant) => gateway.report(id, tenant),
+    countTexts: async (texts) => ({
+      counts: texts.map((text) => text.length),
+      tokenizer: 'characters',
+      estimated: true,
+    }),
     totals: () => ({
       requests: gateway.settled.size,
       byDecision: {},
+      byRoute: {},
       tokensBefore: 0,
       tokensAfter: 0,
+      tokensEstimated: 0,
       skipped: {},
       cachedTokens: 0,
       promptTokensReported: 0,

@@ -96,6 +96,7 @@ test('POST /v1/compress with text gives text and report', async (t) => {
   assert.deepEqual(input, {
     context: ['one two three four'],
     tenant: 'default',
+    route: 'compress',
     rate: 0.5,
     targetTokens: 3,
     method: 'llmlingua2',

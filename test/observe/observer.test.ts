@@ -46,10 +46,14 @@ function observe(level: ObserverOptions['level']): { observer: Observer; lines: 
   };
 }
 
-test('requests are counted by dialect, decision and backend, and their tokens summed', async () => {
+test('requests are counted by dialect, decision, backend and route, tokens by route and who counted', async () => {
   const { observer } = observe('silent');
-  observer.requestSettled(report());
-  observer.requestSettled(report());
+  for (const estimated of [false, false, true]) {
+    observer.requestSettled(report({ estimated }), 'inference');
+    observer.tokensCounted(report({ estimated }), 'inference');
+  }
+  observer.requestSettled(report({ dialect: 'text' }), 'compress');
+  observer.tokensCounted(report({ dialect: 'text' }), 'compress');
   observer.requestSettled(
     report({
       decision: 'bypassed',
@@ -60,19 +64,23 @@ test('requests are counted by dialect, decision and backend, and their tokens su
       skipped: { 'not-a-dialect': 1 },
       timings: { readMs: null, compressMs: null, upstreamMs: null, totalMs: 2 },
     }),
+    'inference',
   );
   const text = await observer.metricsText();
   for (const line of [
-    'sluice_requests_total{dialect="openai-chat",decision="compressed",backend="vllm 127.0.0.1:8000"} 2',
-    'sluice_requests_total{dialect="none",decision="bypassed",backend="vllm 127.0.0.1:8000"} 1',
-    'sluice_skipped_total{reason="too-short"} 4',
+    'sluice_requests_total{dialect="openai-chat",decision="compressed",backend="vllm 127.0.0.1:8000",route="inference"} 3',
+    'sluice_requests_total{dialect="none",decision="bypassed",backend="vllm 127.0.0.1:8000",route="inference"} 1',
+    'sluice_requests_total{dialect="text",decision="compressed",backend="vllm 127.0.0.1:8000",route="compress"} 1',
+    'sluice_skipped_total{reason="too-short"} 8',
     'sluice_skipped_total{reason="not-a-dialect"} 1',
-    'sluice_tokens_before_total 2000',
-    'sluice_tokens_after_total 800',
-    'sluice_cached_tokens_total 128',
-    'sluice_prompt_tokens_total 900',
-    'sluice_compress_seconds_count 2',
-    'sluice_compress_seconds_sum 0.06',
+    'sluice_tokens_before_total{route="inference",counted="exact"} 2000',
+    'sluice_tokens_before_total{route="inference",counted="estimated"} 1000',
+    'sluice_tokens_before_total{route="compress",counted="exact"} 1000',
+    'sluice_tokens_after_total{route="inference",counted="exact"} 800',
+    'sluice_cached_tokens_total 256',
+    'sluice_prompt_tokens_total 1800',
+    'sluice_compress_seconds_count 4',
+    'sluice_compress_seconds_sum 0.12',
     `sluice_build_info{version="9.9.9",node="${process.version}"} 1`,
   ])
     assert.ok(text.split('\n').includes(line), `${line}\n${text}`);
@@ -81,14 +89,14 @@ test('requests are counted by dialect, decision and backend, and their tokens su
 
 test('asking twice does not count twice', async () => {
   const { observer } = observe('silent');
-  observer.requestSettled(report());
+  observer.requestSettled(report(), 'inference');
   await observer.metricsText();
   assert.match(await observer.metricsText(), /^sluice_requests_total\{.*\} 1$/m);
 });
 
 test('errors are counted by code, upstream answers by time', async () => {
   const { observer } = observe('silent');
-  observer.requestSettled(report({ error: 'UPSTREAM_REFUSED', status: 502 }));
+  observer.requestSettled(report({ error: 'UPSTREAM_REFUSED', status: 502 }), 'inference');
   observer.upstreamAnswered(250);
   const text = await observer.metricsText();
   assert.match(text, /^sluice_errors_total\{code="UPSTREAM_REFUSED"\} 1$/m);
@@ -111,13 +119,15 @@ test('gauges and counters read their value when asked', async () => {
 test('the number of label sets is bounded', async () => {
   const { observer } = observe('silent');
   for (let index = 0; index < 2000; index += 1)
-    observer.requestSettled(report({ backend: `b${index}` }));
+    observer.requestSettled(report({ backend: `b${index}` }), 'inference');
   const lines = (await observer.metricsText())
     .split('\n')
     .filter((line) => line.startsWith('sluice_requests_total{'));
   assert.ok(lines.length <= 501, String(lines.length));
   assert.ok(
-    lines.includes('sluice_requests_total{dialect="other",decision="other",backend="other"} 1500'),
+    lines.includes(
+      'sluice_requests_total{dialect="other",decision="other",backend="other",route="other"} 1500',
+    ),
     lines.at(-1),
   );
 });
@@ -125,13 +135,13 @@ test('the number of label sets is bounded', async () => {
 test('two observers in one process do not share metrics', async () => {
   const one = observe('silent').observer;
   const two = observe('silent').observer;
-  one.requestSettled(report());
+  one.requestSettled(report(), 'inference');
   assert.doesNotMatch(await two.metricsText(), /^sluice_requests_total\{/m);
 });
 
 test('a settled request is one line that identifies and measures', () => {
   const { observer, lines } = observe('info');
-  observer.requestSettled(report());
+  observer.requestSettled(report(), 'inference');
   const [line] = lines();
   assert.equal(lines().length, 1);
   assert.deepEqual(
@@ -140,11 +150,13 @@ test('a settled request is one line that identifies and measures', () => {
       level: 30,
       time: undefined,
       id: 'r1',
+      route: 'inference',
       dialect: 'openai-chat',
       backend: 'vllm 127.0.0.1:8000',
       decision: 'compressed',
       tokensBefore: 1000,
       tokensAfter: 400,
+      estimated: false,
       skipped: { 'too-short': 2, pinned: 1 },
       status: 200,
       error: null,
@@ -179,18 +191,22 @@ test('what a report says about spans reaches neither log nor metrics', async () 
         },
       ],
     }),
+    'inference',
   );
   assert.doesNotMatch(JSON.stringify(lines()) + (await observer.metricsText()), /patient/);
 });
 
 test('a bypassed request is a debug line, unless it failed', () => {
   const info = observe('info');
-  info.observer.requestSettled(report({ decision: 'bypassed' }));
+  info.observer.requestSettled(report({ decision: 'bypassed' }), 'inference');
   assert.equal(info.lines().length, 0);
-  info.observer.requestSettled(report({ decision: 'bypassed', error: 'UPSTREAM_RESET' }));
+  info.observer.requestSettled(
+    report({ decision: 'bypassed', error: 'UPSTREAM_RESET' }),
+    'inference',
+  );
   assert.equal(info.lines().length, 1);
   const debug = observe('debug');
-  debug.observer.requestSettled(report({ decision: 'bypassed' }));
+  debug.observer.requestSettled(report({ decision: 'bypassed' }), 'inference');
   assert.equal(debug.lines().length, 1);
 });
 
@@ -222,7 +238,7 @@ test('log lines go to stderr and are complete when the process ends at once', ()
 });
 
 test('the silent observer answers everything', async () => {
-  silentObserver.requestSettled(report());
+  silentObserver.requestSettled(report(), 'inference');
   silentObserver.log.error({}, 'nothing');
   assert.equal(await silentObserver.metricsText(), '');
 });
