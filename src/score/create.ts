@@ -1,17 +1,26 @@
 /** Opens the scorers: tokenizers and caches here, models in worker threads. */
-import { createHash } from 'node:crypto';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
-import { type BoundedCache, boundedCache } from '../core/bounded-cache.ts';
+import { boundedCache } from '../core/bounded-cache.ts';
 import { SluiceError } from '../core/errors.ts';
 import { loadTokenizer } from '../tokenize/load.ts';
-import type { TextTokenizer } from '../tokenize/types.ts';
 import { createKeepScorer } from './keep.ts';
-import { readManifest, scorerFile } from './manifest.ts';
-import type { ModelFile, ModelRole } from './model.ts';
+import {
+  dimensionOf,
+  maxBatchOf,
+  modelId,
+  poolingOf,
+  readManifest,
+  scorerFile,
+} from './manifest.ts';
+import type { ModelRole } from './model.ts';
+import { createPairScorer } from './pairs.ts';
 import { createWorkerPool, type PoolStats, type WorkerPool } from './pool.ts';
+import { createScorerCore, type Installed, type ScorerCore } from './scorer-core.ts';
 import { createSurprisalScorer } from './surprisal.ts';
-import type { ModelManifest, ScoreOptions, ScorerSet } from './types.ts';
+import { openTokenTable } from './table.ts';
+import type { ModelManifest, ScorerSet, TokenTable, VectorScorer } from './types.ts';
+import { createVectorScorer } from './vectors.ts';
 import { siblingModule } from './worker-thread.ts';
 
 export interface CreateScorersOptions {
@@ -19,6 +28,12 @@ export interface CreateScorersOptions {
   readonly surprisal: string | null;
   /** Folder of the token classifier, or null for none. */
   readonly keep: string | null;
+  /** Folder of the sentence encoder; left out or null = none. */
+  readonly vectors?: string | null;
+  /** Folder of the token table; left out or null = none. */
+  readonly table?: string | null;
+  /** Folder of the cross-encoder; left out or null = none. */
+  readonly pairs?: string | null;
   /** Worker threads; lowered to the cores. */
   readonly workers: number;
   /** Intra-op threads of each worker; lowered so that workers x threads <= cores. */
@@ -27,6 +42,8 @@ export interface CreateScorersOptions {
   readonly queue: number;
   /** Chunk results that are remembered. */
   readonly cacheEntries: number;
+  /** Memory for sentence vectors that are remembered, bytes; default 64 MiB (43,000 vectors of 384 numbers). */
+  readonly vectorBytes?: number;
   /** Runs one pass through every model before the pool counts as ready; default true. */
   readonly warmUp?: boolean;
 }
@@ -34,7 +51,7 @@ export interface CreateScorersOptions {
 export interface ScorerStats extends PoolStats {
   /** Tokens that went through a network (context and special tokens included). */
   readonly tokensFed: number;
-  /** Chunks scored by a network, and chunks answered from the cache. */
+  /** Chunks scored by a network, and chunks (or texts) answered from a cache. */
   readonly chunks: number;
   readonly cacheHits: number;
 }
@@ -47,67 +64,49 @@ export interface ScorerPool extends ScorerSet {
   close(): Promise<void>;
 }
 
-/** What a scorer needs to run: the model's place, and passes through the pool that are cached by content. */
-export interface ScorerCore {
-  readonly id: string;
-  readonly manifest: ModelManifest;
-  readonly tokenizer: TextTokenizer;
-  /** Chunks of one request that may be in the pool at once. */
-  readonly parallel: number;
-  /** One forward pass over exactly these ids. */
-  pass(ids: Uint32Array, options: PassOptions): Promise<Float32Array>;
-  readonly tokensFed: () => number;
-}
-
-export interface PassOptions extends ScoreOptions {
-  /** True for the later chunks of a request. */
-  readonly admitted?: boolean;
-}
-
-interface Installed {
-  readonly manifest: ModelManifest;
-  readonly tokenizer: TextTokenizer;
-  readonly file: ModelFile;
-  readonly id: string;
-}
-
-const expectedKind: Record<ModelRole, ModelManifest['kind']> = {
+const expectedKind: Record<ModelRole | 'table', ModelManifest['kind']> = {
   surprisal: 'causal-lm',
   keep: 'token-classifier',
+  vectors: 'sentence-encoder',
+  table: 'token-table',
+  pairs: 'cross-encoder',
 };
+
+const VECTOR_BYTES = 64 * 1024 * 1024;
+/** Bytes of a cache entry besides its vector: key, links, typed array. */
+const ENTRY_BYTES = 256;
+/** Pair scores that are remembered, some 200 bytes each. */
+const PAIR_ENTRIES = 65_536;
 
 /**
  * Opens the models named and warms them up; resolves when they are ready.
  * @throws SluiceError MODEL_INVALID for a folder, manifest or graph that cannot be used
  */
 export async function createScorers(options: CreateScorersOptions): Promise<ScorerPool> {
-  const surprisal = install(options.surprisal, 'surprisal');
-  const keep = install(options.keep, 'keep');
-  const models = [surprisal, keep].flatMap((model) => (model === null ? [] : [model.file]));
-  const cores = availableParallelism();
-  const workers = Math.max(1, Math.min(options.workers, cores));
-  const threads = Math.max(1, Math.min(options.threads, Math.floor(cores / workers)));
-  const pool =
-    models.length === 0
-      ? null
-      : await createWorkerPool({
-          entry: siblingModule('worker', import.meta.url),
-          setup: { models, threads, warmUp: options.warmUp ?? true },
-          workers,
-          queue: options.queue,
-        });
-  const cache = boundedCache<Float32Array>({ maxEntries: Math.max(1, options.cacheEntries) });
+  const models = {
+    surprisal: install(options.surprisal, 'surprisal'),
+    keep: install(options.keep, 'keep'),
+    vectors: install(options.vectors ?? null, 'vectors'),
+    pairs: install(options.pairs ?? null, 'pairs'),
+  };
+  const table = openTable(options.table ?? null);
+  const { pool, workers } = await openPool(Object.values(models), options);
   const counts = { tokensFed: 0, chunks: 0, cacheHits: 0 };
-  const coreOf = (model: Installed): ScorerCore | null =>
-    pool === null ? null : scorerCore({ model, pool, cache, counts, parallel: workers });
-  const surprisalCore = surprisal === null ? null : coreOf(surprisal);
-  const keepCore = keep === null ? null : coreOf(keep);
+  const cache = boundedCache<Float32Array>({ maxEntries: Math.max(1, options.cacheEntries) });
+  const coreOf = (model: Installed | null): ScorerCore | null =>
+    pool === null || model === null
+      ? null
+      : createScorerCore({ model, pool, cache, counts, parallel: workers });
   return {
-    surprisal: surprisalCore === null ? null : createSurprisalScorer(surprisalCore),
-    keep: keepCore === null ? null : createKeepScorer(keepCore),
-    vectors: null,
-    table: null,
-    pairs: null,
+    surprisal: given(coreOf(models.surprisal), createSurprisalScorer),
+    keep: given(coreOf(models.keep), createKeepScorer),
+    vectors: given(coreOf(models.vectors), (core) =>
+      openVectors(core, options.vectorBytes ?? VECTOR_BYTES),
+    ),
+    table,
+    pairs: given(coreOf(models.pairs), (core) =>
+      createPairScorer(core, boundedCache<number>({ maxEntries: PAIR_ENTRIES })),
+    ),
     get ready() {
       return pool?.ready ?? true;
     },
@@ -119,67 +118,60 @@ export async function createScorers(options: CreateScorersOptions): Promise<Scor
   };
 }
 
+function openVectors(core: ScorerCore, bytes: number): VectorScorer {
+  const dimension = dimensionOf(core.folder, core.manifest);
+  const size = dimension * Float32Array.BYTES_PER_ELEMENT + ENTRY_BYTES;
+  const maxEntries = Math.max(1, Math.floor(bytes / size));
+  return createVectorScorer(core, { dimension, cache: boundedCache({ maxEntries }) });
+}
+
+function given<T, R>(value: T | null, make: (value: T) => R): R | null {
+  return value === null ? null : make(value);
+}
+
+async function openPool(
+  installed: readonly (Installed | null)[],
+  options: CreateScorersOptions,
+): Promise<{ readonly pool: WorkerPool | null; readonly workers: number }> {
+  const models = installed.flatMap((model) => (model === null ? [] : [model.file]));
+  const cores = availableParallelism();
+  const workers = Math.max(1, Math.min(options.workers, cores));
+  if (models.length === 0) return { pool: null, workers };
+  const threads = Math.max(1, Math.min(options.threads, Math.floor(cores / workers)));
+  const pool = await createWorkerPool({
+    entry: siblingModule('worker', import.meta.url),
+    setup: { models, threads, warmUp: options.warmUp ?? true },
+    workers,
+    queue: options.queue,
+  });
+  return { pool, workers };
+}
+
+function manifestFor(folder: string, role: ModelRole | 'table'): ModelManifest {
+  const manifest = readManifest(folder);
+  if (manifest.kind === expectedKind[role]) return manifest;
+  throw new SluiceError(
+    'MODEL_INVALID',
+    `${folder} is a ${manifest.kind}; the ${role} scorer needs a ${expectedKind[role]}`,
+  );
+}
+
 function install(folder: string | null, role: ModelRole): Installed | null {
   if (folder === null) return null;
-  const manifest = readManifest(folder);
-  if (manifest.kind !== expectedKind[role])
-    throw new SluiceError(
-      'MODEL_INVALID',
-      `${folder} is a ${manifest.kind}; the ${role} scorer needs a ${expectedKind[role]}`,
-    );
-  const file = scorerFile(manifest);
-  const hash = manifest.files[file]?.sha256.slice(0, 12) ?? '';
-  return {
-    manifest,
-    tokenizer: loadTokenizer(folder),
-    file: { role, path: join(folder, file) },
-    id: `${manifest.name}@${manifest.version}:${hash}`,
+  const manifest = manifestFor(folder, role);
+  const name = scorerFile(manifest);
+  const file = {
+    role,
+    path: join(folder, name),
+    maxBatch: maxBatchOf(manifest),
+    pooling: poolingOf(manifest),
   };
+  const id = modelId(manifest, name);
+  return { folder, manifest, tokenizer: loadTokenizer(folder), file, id };
 }
 
-interface Counts {
-  tokensFed: number;
-  chunks: number;
-  cacheHits: number;
-}
-
-interface CoreParts {
-  readonly model: Installed;
-  readonly pool: WorkerPool;
-  readonly cache: BoundedCache<Float32Array>;
-  readonly counts: Counts;
-  readonly parallel: number;
-}
-
-function scorerCore({ model, pool, cache, counts, parallel }: CoreParts): ScorerCore {
-  const { id, manifest, tokenizer, file } = model;
-  let fed = 0;
-  return {
-    id,
-    manifest,
-    tokenizer,
-    parallel,
-    tokensFed: () => fed,
-    async pass(ids, { signal = null, admitted = false }) {
-      if (ids.length === 0) return new Float32Array(0);
-      if (ids.length > manifest.context_length)
-        throw new SluiceError(
-          'INTERNAL',
-          `${ids.length} tokens do not fit the ${manifest.context_length} positions of ${id}`,
-        );
-      const bytes = new Uint8Array(ids.buffer, ids.byteOffset, ids.byteLength);
-      const key = `${id} ${createHash('sha256').update(bytes).digest('base64')}`;
-      const known = cache.get(key);
-      if (known !== undefined) {
-        counts.cacheHits++;
-        return known.slice();
-      }
-      const values = await pool.run(file.role, ids, { signal, admitted });
-      counts.chunks++;
-      counts.tokensFed += ids.length;
-      fed += ids.length;
-      cache.set(key, values);
-      return values.slice();
-    },
-  };
+function openTable(folder: string | null): TokenTable | null {
+  if (folder === null) return null;
+  const manifest = manifestFor(folder, 'table');
+  return openTokenTable(folder, manifest);
 }

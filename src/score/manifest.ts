@@ -1,9 +1,11 @@
 /** `manifest.json` of a model folder: what is in it, and whether the files are the ones it names. */
 import { createHash } from 'node:crypto';
-import { createReadStream, existsSync, readFileSync, statSync } from 'node:fs';
-import { basename, join, resolve } from 'node:path';
+import { createReadStream, existsSync } from 'node:fs';
+import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { SluiceError } from '../core/errors.ts';
+import { deriveManifest } from './derive-manifest.ts';
+import { idOf, invalid, isRecord, type Json, readJson } from './json-file.ts';
 import type { ModelManifest } from './types.ts';
 
 const kinds = [
@@ -13,25 +15,6 @@ const kinds = [
   'cross-encoder',
   'token-table',
 ] as const;
-
-type Json = Readonly<Record<string, unknown>>;
-
-const isRecord = (value: unknown): value is Json =>
-  typeof value === 'object' && value !== null && !Array.isArray(value);
-
-function readJson(path: string): Json {
-  let value: unknown;
-  try {
-    value = JSON.parse(readFileSync(path, 'utf8'));
-  } catch (cause) {
-    throw new SluiceError('MODEL_INVALID', `Cannot read ${path} as JSON`, { cause });
-  }
-  if (!isRecord(value)) throw new SluiceError('MODEL_INVALID', `${path} is not an object`);
-  return value;
-}
-
-const digestOf = (path: string): string =>
-  createHash('sha256').update(readFileSync(path)).digest('hex');
 
 function checkFiles(path: string, files: unknown): ModelManifest['files'] {
   if (!isRecord(files)) throw invalid(path, 'files', 'an object');
@@ -48,26 +31,15 @@ function checkFiles(path: string, files: unknown): ModelManifest['files'] {
   return checked;
 }
 
-const invalid = (path: string, key: string, want: string): SluiceError =>
-  new SluiceError('MODEL_INVALID', `${path}: "${key}" must be ${want}`);
-
 function stringOf(json: Json, key: string, path: string): string {
   const value = json[key];
   if (typeof value !== 'string' || value === '') throw invalid(path, key, 'a non-empty string');
   return value;
 }
 
-function idOf(json: Json, key: string, path: string): number | null {
-  const value = json[key] ?? null;
-  if (value === null) return null;
-  if (typeof value === 'number' && Number.isInteger(value) && value >= 0) return value;
-  throw invalid(path, key, 'a token id or null');
-}
-
 /**
- * Reads and checks `manifest.json`. A folder without one that holds `config.json`, `tokenizer.json` and an ONNX file
- * (`model.onnx` or `onnx/model.onnx`) is an imported Hugging Face model: its manifest is derived, with the hashes of
- * the files as they are.
+ * Reads and checks `manifest.json`. A folder without one is taken as an imported Hugging Face model, and its
+ * manifest is derived.
  * @throws SluiceError MODEL_INVALID naming the file and key at fault
  */
 export function readManifest(folder: string): ModelManifest {
@@ -92,56 +64,48 @@ export function readManifest(folder: string): ModelManifest {
   };
 }
 
-function deriveManifest(folder: string): ModelManifest {
-  const graph = ['model.onnx', 'onnx/model.onnx'].find((name) => existsSync(join(folder, name)));
-  const needed = ['config.json', 'tokenizer.json'];
-  if (graph === undefined || needed.some((name) => !existsSync(join(folder, name))))
-    throw new SluiceError(
-      'MODEL_INVALID',
-      `${folder} has neither manifest.json nor config.json, tokenizer.json and model.onnx`,
-    );
-  const path = join(folder, 'config.json');
-  const config = readJson(path);
-  const files = [...needed, graph].map((name) => {
-    const file = join(folder, name);
-    return [name, { sha256: digestOf(file), bytes: statSync(file).size }] as const;
-  });
-  const positions = config['max_position_embeddings'] ?? config['n_positions'] ?? 512;
-  return {
-    name: basename(resolve(folder)),
-    version: '0',
-    kind: kindOfConfig(config, path),
-    licence: 'unknown',
-    files: Object.fromEntries(files),
-    context_length: typeof positions === 'number' ? positions : 512,
-    bos_token_id: idOf(config, 'bos_token_id', path),
-    eos_token_id: idOf(config, 'eos_token_id', path),
-    graph: { scorer: { file: graph } },
-  };
-}
-
-function kindOfConfig(config: Json, path: string): ModelManifest['kind'] {
-  const architectures: unknown = config['architectures'];
-  const name: unknown = Array.isArray(architectures) ? architectures[0] : undefined;
-  if (typeof name === 'string') {
-    if (name.endsWith('ForTokenClassification')) return 'token-classifier';
-    if (name.endsWith('ForCausalLM') || name.endsWith('LMHeadModel')) return 'causal-lm';
-  }
-  throw invalid(path, 'architectures', 'a ...ForCausalLM or ...ForTokenClassification model');
-}
-
-/** Path, inside the folder, of the graph that scores. @throws SluiceError MODEL_INVALID when none is named */
+/**
+ * Path, inside the folder, of the graph that scores: the file of `graph.scorer` or `graph.encoder`, else `scorer.onnx`
+ * or `model.onnx`.
+ * @throws SluiceError MODEL_INVALID when none is named
+ */
 export function scorerFile(manifest: ModelManifest): string {
   const graph = isRecord(manifest['graph']) ? manifest['graph'] : {};
-  const scorer = isRecord(graph['scorer']) ? graph['scorer'] : {};
-  const named = scorer['file'];
+  const named = ['scorer', 'encoder'].map((name) => {
+    const entry = graph[name];
+    return isRecord(entry) ? entry['file'] : undefined;
+  });
   const file =
-    typeof named === 'string'
-      ? named
-      : ['scorer.onnx', 'model.onnx'].find((name) => name in manifest.files);
-  if (file === undefined || !(file in manifest.files))
+    named.find((name) => typeof name === 'string') ??
+    ['scorer.onnx', 'model.onnx'].find((name) => name in manifest.files);
+  if (typeof file !== 'string' || !(file in manifest.files))
     throw new SluiceError('MODEL_INVALID', `Model ${manifest.name} names no scorer graph`);
   return file;
+}
+
+/** Name, version and the first 12 hex digits of the file that decides; part of every decision's key. */
+export function modelId(manifest: ModelManifest, file: string): string {
+  const hash = manifest.files[file]?.sha256.slice(0, 12) ?? '';
+  return `${manifest.name}@${manifest.version}:${hash}`;
+}
+
+/** Length of a sentence encoder's vectors. @throws SluiceError MODEL_INVALID when it is not stated */
+export function dimensionOf(folder: string, manifest: ModelManifest): number {
+  const { dimension } = manifest;
+  if (typeof dimension === 'number' && Number.isInteger(dimension) && dimension > 0)
+    return dimension;
+  throw invalid(folder, 'dimension', 'the length of its vectors');
+}
+
+/** Sequences that may share a forward pass; 1 unless the manifest says that rows do not depend on each other. */
+export function maxBatchOf(manifest: ModelManifest): number {
+  const { max_batch: batch } = manifest;
+  return typeof batch === 'number' && Number.isInteger(batch) && batch > 1 ? batch : 1;
+}
+
+/** How hidden states become a vector, for graphs that give hidden states. */
+export function poolingOf(manifest: ModelManifest): 'mean' | 'first' {
+  return manifest['pooling'] === 'first' ? 'first' : 'mean';
 }
 
 export interface FileCheck {

@@ -1,31 +1,55 @@
 /** A model in the hands of one worker: ids in, one number per position out. */
 import { dirname } from 'node:path';
 import { SluiceError } from '../core/errors.ts';
+import { openEncoder } from './encoder.ts';
+import { feedsOf } from './feeds.ts';
 import { nllNodes, readGraphShape } from './nll-graph.ts';
-import { openSession, type OrtSession, readModelBytes, Tensor } from './session.ts';
+import { openSession, readModelBytes } from './session.ts';
 
-export type ModelRole = 'surprisal' | 'keep';
+/** Roles of the models that run in workers. */
+export type ModelRole = 'surprisal' | 'keep' | 'vectors' | 'pairs';
 
 export interface ModelFile {
   readonly role: ModelRole;
   /** Path of the .onnx file. */
   readonly path: string;
+  /**
+   * Sequences that may run side by side. Above 1 only for graphs whose rows do not depend on the rows beside them,
+   * which quantisation with one scale per tensor breaks.
+   */
+  readonly maxBatch: number;
+  /** How hidden states become one vector, for graphs that leave it open. */
+  readonly pooling: 'mean' | 'first';
+}
+
+/** What a model is given. */
+export interface ModelInput {
+  /** Token ids, sequence after sequence. */
+  readonly ids: Uint32Array;
+  /** Length of every sequence; null = all ids are one. */
+  readonly lengths: Uint32Array | null;
+  /** Where the second text of every sequence starts; null = they hold one text each. */
+  readonly seconds: Uint32Array | null;
 }
 
 export interface OpenModel {
-  /** One forward pass, batch 1. Surprisal per id (0 for the first), or keep probability per id. */
-  run(ids: Uint32Array): Promise<Float32Array>;
+  /**
+   * Role `surprisal` or `keep`: one forward pass, surprisal per id (0 for the first) or keep probability per id.
+   * `vectors`: the vectors of the sequences, one after another. `pairs`: one score per sequence.
+   */
+  run(input: ModelInput): Promise<Float32Array>;
   close(): Promise<void>;
 }
 
-type Feeds = Record<string, Tensor>;
-type InputInfo = OrtSession['inputMetadata'][number];
+/** Opens a model for its role. @throws SluiceError MODEL_INVALID */
+export function openModel(file: ModelFile, threads: number): Promise<OpenModel> {
+  return file.role === 'vectors' || file.role === 'pairs'
+    ? openEncoder(file, threads)
+    : openTokenScorer(file, threads);
+}
 
-/**
- * Opens a causal model (output `nll`, appended where the file has `logits` only) or a two-class token classifier.
- * @throws SluiceError MODEL_INVALID
- */
-export async function openModel(file: ModelFile, threads: number): Promise<OpenModel> {
+/** A causal model (output `nll`, appended where the file has `logits` only) or a two-class token classifier. */
+async function openTokenScorer(file: ModelFile, threads: number): Promise<OpenModel> {
   const original = await readModelBytes(file.path);
   const shape = readGraphShape(original);
   const hasNll = shape.outputs.some((output) => output.name === 'nll');
@@ -36,8 +60,13 @@ export async function openModel(file: ModelFile, threads: number): Promise<OpenM
   if (!session.outputNames.includes(output))
     throw new SluiceError('MODEL_INVALID', `${file.path} has no output "${output}"`);
   return {
-    async run(ids) {
-      const results = await session.run(feedsOf(session.inputMetadata, ids), [output]);
+    async run({ ids }) {
+      const feeds = feedsOf(session.inputMetadata, {
+        rows: [ids],
+        width: ids.length,
+        seconds: null,
+      });
+      const results = await session.run(feeds, [output]);
       const found = results[output];
       if (found === undefined || !(found.data instanceof Float32Array))
         throw new SluiceError('MODEL_INVALID', `${file.path}: "${output}" is not float32`);
@@ -59,53 +88,4 @@ function keepProbabilities(logits: Float32Array, dims: readonly number[]): Float
     { length: logits.length / 2 },
     (_, i) => 1 / (1 + Math.exp((logits[2 * i] ?? 0) - (logits[2 * i + 1] ?? 0))),
   );
-}
-
-/** Fills every input by its name: ids, mask, positions, types, and empty pasts of models with a KV cache. */
-function feedsOf(inputs: readonly InputInfo[], ids: Uint32Array): Feeds {
-  const feeds: Feeds = {};
-  for (const input of inputs) {
-    if (!input.isTensor) throw new SluiceError('MODEL_INVALID', `Input ${input.name} is no tensor`);
-    feeds[input.name] = feedOf(input, ids);
-  }
-  return feeds;
-}
-
-function feedOf(input: InputInfo & { isTensor: true }, ids: Uint32Array): Tensor {
-  const { name, type } = input;
-  if (name.startsWith('past_key_values') || name.startsWith('past'))
-    return emptyPast(type, input.shape);
-  if (name === 'use_cache_branch') return new Tensor('bool', [false], [1]);
-  const value = integerFor(name, ids);
-  if (value === null)
-    throw new SluiceError('MODEL_INVALID', `Input "${name}" (${type}) has no known meaning`);
-  const dims = [1, ids.length];
-  if (type === 'int32')
-    return new Tensor(
-      'int32',
-      Int32Array.from(ids, (_, i) => value(i)),
-      dims,
-    );
-  return new Tensor(
-    'int64',
-    BigInt64Array.from(ids, (_, i) => BigInt(value(i))),
-    dims,
-  );
-}
-
-/** Value at every position of an integer input, by name; null = an input we do not know. */
-function integerFor(name: string, ids: Uint32Array): ((position: number) => number) | null {
-  if (name === 'input_ids' || name === 'ids') return (i) => ids[i] ?? 0;
-  if (name === 'attention_mask') return () => 1;
-  if (name === 'position_ids') return (i) => i;
-  if (name === 'token_type_ids') return () => 0;
-  return null;
-}
-
-/** Batch 1, past length 0; other free dimensions cannot be filled. */
-function emptyPast(type: Tensor.Type, shape: readonly (number | string)[]): Tensor {
-  const dims = shape.map((size, axis) => (typeof size === 'number' ? size : axis === 0 ? 1 : 0));
-  return type === 'float16'
-    ? new Tensor('float16', new Uint16Array(0), dims)
-    : new Tensor('float32', new Float32Array(0), dims);
 }

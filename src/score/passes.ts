@@ -2,37 +2,45 @@
 import { throwIfAborted } from '../core/abort.ts';
 
 export interface Pass {
-  readonly index: number;
   /** False for the first chunk only: it is the one that a full queue refuses. */
   readonly admitted: boolean;
   /** Fires when the caller is gone and when another chunk of the request has failed. */
   readonly signal: AbortSignal;
 }
 
+export interface PassLimits {
+  /** Calls that may be under way. */
+  readonly parallel: number;
+  readonly signal: AbortSignal | null;
+}
+
 /**
- * Calls `run` for 0..count-1 with at most `parallel` calls under way. The first error takes the request's other
+ * Calls `run` for every item, which is taken only when its turn comes. The first error takes the request's other
  * chunks out of the queue and is thrown.
  */
-export async function runPasses(
-  count: number,
-  options: { readonly parallel: number; readonly signal: AbortSignal | null },
-  run: (pass: Pass) => Promise<void>,
+export async function runEach<T>(
+  items: Iterable<T>,
+  { parallel, signal }: PassLimits,
+  run: (item: T, pass: Pass) => Promise<void>,
 ): Promise<void> {
-  const { parallel, signal } = options;
   throwIfAborted(signal);
   const controller = new AbortController();
   const onAbort = (): void => controller.abort(signal?.reason);
   signal?.addEventListener('abort', onAbort, { once: true });
-  let next = 0;
+  const iterator = items[Symbol.iterator]();
+  let admitted = false;
   const lane = async (): Promise<void> => {
-    while (next < count) {
+    for (;;) {
       throwIfAborted(controller.signal);
-      const index = next++;
-      await run({ index, admitted: index > 0, signal: controller.signal });
+      const next = iterator.next();
+      if (next.done === true) return;
+      const pass = { admitted, signal: controller.signal };
+      admitted = true;
+      await run(next.value, pass);
     }
   };
   try {
-    await Promise.all(Array.from({ length: Math.min(parallel, count) }, lane));
+    await Promise.all(Array.from({ length: parallel }, lane));
   } catch (error) {
     controller.abort(error);
     throw error;

@@ -8,7 +8,7 @@
 import type { Worker } from 'node:worker_threads';
 import { throwIfAborted } from '../core/abort.ts';
 import { SluiceError } from '../core/errors.ts';
-import type { ModelFile, ModelRole } from './model.ts';
+import type { ModelFile, ModelInput, ModelRole } from './model.ts';
 import { startModuleWorker } from './worker-thread.ts';
 
 /** What a worker is told at its start. */
@@ -19,10 +19,9 @@ export interface WorkerSetup {
   readonly warmUp: boolean;
 }
 
-export interface PoolJob {
+export interface PoolJob extends ModelInput {
   readonly id: number;
   readonly role: ModelRole;
-  readonly ids: Uint32Array;
 }
 
 export type PoolReply =
@@ -60,7 +59,7 @@ export interface PoolStats {
 
 export interface WorkerPool {
   /** @throws SluiceError QUEUE_FULL, ABORTED, DEADLINE_EXCEEDED, SCORER_FAILED */
-  run(role: ModelRole, ids: Uint32Array, options?: RunOptions): Promise<Float32Array>;
+  run(role: ModelRole, input: ModelInput, options?: RunOptions): Promise<Float32Array>;
   /** True while every worker is warm. */
   readonly ready: boolean;
   stats(): PoolStats;
@@ -111,7 +110,7 @@ export async function createWorkerPool(options: PoolOptions): Promise<WorkerPool
     throw cause;
   }
   return {
-    run: async (role, ids, runOptions = {}) => enqueue(state, { role, ids }, runOptions),
+    run: async (role, input, runOptions = {}) => enqueue(state, { role, ...input }, runOptions),
     get ready() {
       return !state.closed && slots.every((slot) => slot.ready);
     },
@@ -127,7 +126,7 @@ export async function createWorkerPool(options: PoolOptions): Promise<WorkerPool
 
 function enqueue(
   state: State,
-  job: { readonly role: ModelRole; readonly ids: Uint32Array },
+  job: Omit<PoolJob, 'id'>,
   { signal = null, admitted = false }: RunOptions,
 ): Promise<Float32Array> {
   throwIfAborted(signal);

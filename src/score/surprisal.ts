@@ -1,7 +1,7 @@
 /** Surprisal of every token of a text under a causal model. */
 import { causalChunks, type CausalChunk, prefixRoom } from './chunks.ts';
-import type { ScorerCore } from './create.ts';
-import { runPasses } from './passes.ts';
+import { runEach } from './passes.ts';
+import type { ScorerCore } from './scorer-core.ts';
 import type { SurprisalScorer } from './types.ts';
 
 /** The scorer of the role `surprisal`; see `SurprisalScorer` for what its calls mean. */
@@ -24,9 +24,7 @@ export function createSurprisalScorer(core: ScorerCore): SurprisalScorer {
       const lead = [...(bos === null ? [] : [bos]), ...(room === 0 ? [] : condition.slice(-room))];
       const values = new Float32Array(ids.length);
       const chunks = causalChunks(ids.length, contextLength);
-      await runPasses(chunks.length, { parallel: core.parallel, signal }, async (pass) => {
-        const chunk = chunks[pass.index];
-        if (chunk === undefined) return;
+      await runEach(chunks, { parallel: core.parallel, signal }, async (chunk, pass) => {
         const result = await core.pass(inputOf(lead, ids, chunk), pass);
         values.set(result.subarray(lead.length + chunk.from - chunk.context), chunk.from);
       });

@@ -1,10 +1,16 @@
 /** Entry of a scorer's worker thread: opens the models, warms them up, then answers one job after another. */
 import { parentPort, workerData } from 'node:worker_threads';
-import { openModel, type OpenModel } from './model.ts';
+import { type ModelInput, openModel, type OpenModel } from './model.ts';
 import type { PoolJob, PoolReply, WorkerSetup } from './pool.ts';
 
 /** Tokens of the warm-up pass; the first pass allocates the runtime's buffers. */
 const WARM_UP_TOKENS = 64;
+
+const warmUpInput: ModelInput = {
+  ids: new Uint32Array(WARM_UP_TOKENS),
+  lengths: null,
+  seconds: null,
+};
 
 const isSetup = (value: unknown): value is WorkerSetup =>
   typeof value === 'object' && value !== null && 'models' in value && 'threads' in value;
@@ -13,7 +19,7 @@ async function start(setup: WorkerSetup): Promise<Map<string, OpenModel>> {
   const models = new Map<string, OpenModel>();
   for (const file of setup.models) {
     const model = await openModel(file, setup.threads);
-    if (setup.warmUp) await model.run(new Uint32Array(WARM_UP_TOKENS));
+    if (setup.warmUp) await model.run(warmUpInput);
     models.set(file.role, model);
   }
   return models;
@@ -33,7 +39,7 @@ if (parentPort !== null && isSetup(workerData)) {
         send({ id: job.id, error: `no model for ${job.role}` });
         return;
       }
-      model.run(job.ids).then(
+      model.run(job).then(
         (values) => send({ id: job.id, values }),
         (cause: unknown) => send({ id: job.id, error: messageOf(cause) }),
       );

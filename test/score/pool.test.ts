@@ -2,13 +2,18 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { linkSignals } from '../../src/core/abort.ts';
+import type { ModelInput } from '../../src/score/model.ts';
 import { createWorkerPool, type WorkerPool } from '../../src/score/pool.ts';
 import { prose, tinyCausal, withScorers } from './helpers.ts';
 
 const [DIE, FAIL, SLOW] = [1, 2, 3];
 const entry = new URL('./crashing-worker.ts', import.meta.url);
 const setup = { models: [], threads: 1, warmUp: false };
-const job = (first: number): Uint32Array => Uint32Array.of(first, 7);
+const job = (first: number): ModelInput => ({
+  ids: Uint32Array.of(first, 7),
+  lengths: null,
+  seconds: null,
+});
 
 async function withPool(
   options: { workers?: number; queue?: number },

@@ -1,0 +1,57 @@
+/** Token sequences on their way to a worker: texts cut to the model's length and put together in jobs. */
+
+/** One forward pass worth of a text. */
+export interface Sequence<K> {
+  /** What the sequence is part of. */
+  readonly key: K;
+  readonly ids: readonly number[];
+  /** Tokens of the text in it; the weight of its result. */
+  readonly weight: number;
+  /** Where the second text starts, 0 = there is none. */
+  readonly second: number;
+}
+
+/** Tokens of one job: a cancelled request frees its worker when the job in it ends. */
+const JOB_TOKENS = 256;
+
+/** Borders [from, to) of pieces of nearly equal length, each at most `limit`; one piece of 0 for no tokens. */
+export function evenPieces(tokens: number, limit: number): { from: number; to: number }[] {
+  const count = Math.max(1, Math.ceil(tokens / limit));
+  return Array.from({ length: count }, (_, i) => ({
+    from: Math.floor((i * tokens) / count),
+    to: Math.floor(((i + 1) * tokens) / count),
+  }));
+}
+
+/** Puts sequences together until a job is full; sequences are taken one by one, as the jobs are asked for. */
+export function* jobsOf<K>(sequences: Iterable<Sequence<K>>): Generator<Sequence<K>[]> {
+  let job: Sequence<K>[] = [];
+  let tokens = 0;
+  for (const sequence of sequences) {
+    if (job.length > 0 && tokens + sequence.ids.length > JOB_TOKENS) {
+      yield job;
+      job = [];
+      tokens = 0;
+    }
+    job.push(sequence);
+    tokens += sequence.ids.length;
+  }
+  if (job.length > 0) yield job;
+}
+
+/** The job's arrays, each with memory of its own. */
+export function inputOf<K>(job: readonly Sequence<K>[]): {
+  readonly ids: Uint32Array;
+  readonly lengths: Uint32Array;
+  readonly seconds: Uint32Array | null;
+} {
+  const lengths = Uint32Array.from(job, ({ ids }) => ids.length);
+  const ids = new Uint32Array(lengths.reduce((sum, length) => sum + length, 0));
+  let at = 0;
+  for (const sequence of job) {
+    ids.set(sequence.ids, at);
+    at += sequence.ids.length;
+  }
+  const paired = job.some(({ second }) => second > 0);
+  return { ids, lengths, seconds: paired ? Uint32Array.from(job, ({ second }) => second) : null };
+}
