@@ -34,28 +34,50 @@ const bytesPerName = 16;
  */
 export function chainOf(tokens: Uint32Array, options: ChainOptions): Chain {
   const { blockTokens, domain } = options;
-  checkDomain(domain, blockTokens);
   const blocks = Math.floor(tokens.length / blockTokens);
   const words = new Uint32Array(blocks * wordsPerBlock);
   const known = knownBlocks(options.previous ?? null, blockTokens, blocks);
   if (options.previous && known > 0) {
     words.set(options.previous.words.subarray(0, known * wordsPerBlock));
   }
+  const parent = known === 0 ? null : words.subarray((known - 1) * wordsPerBlock);
+  const extra = options.extra;
+  const more = namesAfter(parent, tokens.subarray(known * blockTokens), {
+    domain,
+    blockTokens,
+    ...(extra === undefined ? {} : { extra: (block: number) => extra(known + block) }),
+  });
+  words.set(more, known * wordsPerBlock);
+  return { blockTokens, tokens: tokens.length, words, exact: true };
+}
+
+/**
+ * Names of the full blocks of `tokens` that follow the block named `parent` (its first four words); null = they are
+ * the first ones. `extra` counts blocks from the first of `tokens`.
+ */
+export function namesAfter(
+  parent: Uint32Array | null,
+  tokens: Uint32Array,
+  options: Omit<ChainOptions, 'previous'>,
+): Uint32Array {
+  const { blockTokens, domain } = options;
+  checkDomain(domain, blockTokens);
+  const words = new Uint32Array(Math.floor(tokens.length / blockTokens) * wordsPerBlock);
   const bytes = new Uint8Array(words.buffer);
   const stride = Math.ceil((blockTokens * 4) / bytesPerName) * bytesPerName;
-  const source = paddedBytes(tokens, { from: known, to: blocks, blockTokens, stride });
-  const parts = withExtras(source, { stride, from: known, extra: options.extra });
-  const iv = known === 0 ? new Uint8Array(bytesPerName) : nameBytes(bytes, known - 1);
+  const iv = new Uint8Array(bytesPerName);
+  if (parent !== null) new Uint32Array(iv.buffer).set(parent.subarray(0, wordsPerBlock));
   const cipher = createCipheriv('aes-128-cbc', domain, iv).setAutoPadding(false);
-  let at = known;
-  for (const part of parts) {
+  const source = paddedBytes(tokens, blockTokens, stride);
+  let at = 0;
+  for (const part of withExtras(source, stride, options.extra)) {
     const encrypted = cipher.update(part.bytes);
     for (let block = 0; block < part.blocks; block += 1, at += 1) {
       const end = (block + 1) * part.stride;
       bytes.set(encrypted.subarray(end - bytesPerName, end), at * bytesPerName);
     }
   }
-  return { blockTokens, tokens: tokens.length, words, exact: true };
+  return words;
 }
 
 /**
@@ -144,26 +166,14 @@ function knownBlocks(previous: Chain | null, blockTokens: number, blocks: number
   return Math.min(blocks, blocksOf(previous));
 }
 
-function nameBytes(bytes: Uint8Array, block: number): Uint8Array {
-  return bytes.slice(block * bytesPerName, (block + 1) * bytesPerName);
-}
-
-interface BlockRange {
-  readonly from: number;
-  readonly to: number;
-  readonly blockTokens: number;
-  readonly stride: number;
-}
-
-/** Bytes of the blocks [from, to), each filled up with zeros to whole cipher blocks. */
-function paddedBytes(tokens: Uint32Array, range: BlockRange): Uint8Array {
-  const { from, to, blockTokens, stride } = range;
-  const wanted = tokens.subarray(from * blockTokens, to * blockTokens);
-  const bytes = new Uint8Array(wanted.buffer, wanted.byteOffset, wanted.byteLength);
+/** Bytes of the full blocks, each filled up with zeros to whole cipher blocks. */
+function paddedBytes(tokens: Uint32Array, blockTokens: number, stride: number): Uint8Array {
+  const blocks = Math.floor(tokens.length / blockTokens);
   const width = blockTokens * 4;
+  const bytes = new Uint8Array(tokens.buffer, tokens.byteOffset, blocks * width);
   if (stride === width) return bytes;
-  const padded = new Uint8Array((to - from) * stride);
-  for (let block = 0; block < to - from; block += 1) {
+  const padded = new Uint8Array(blocks * stride);
+  for (let block = 0; block < blocks; block += 1) {
     padded.set(bytes.subarray(block * width, (block + 1) * width), block * stride);
   }
   return padded;
@@ -178,18 +188,14 @@ interface Part {
 /** Cuts the bytes so that a block with an extra is followed by the digest of that extra. */
 function withExtras(
   source: Uint8Array,
-  options: {
-    readonly stride: number;
-    readonly from: number;
-    readonly extra: ((block: number) => string | null) | undefined;
-  },
+  stride: number,
+  extra: ((block: number) => string | null) | undefined,
 ): readonly Part[] {
-  const { stride, from, extra } = options;
   const blocks = source.length / stride;
   if (extra === undefined) return [{ bytes: source, blocks, stride }];
   const parts: Part[] = [];
   for (let block = 0; block < blocks; block += 1) {
-    const value = extra(from + block);
+    const value = extra(block);
     const bytes = source.subarray(block * stride, (block + 1) * stride);
     if (value === null) {
       parts.push({ bytes, blocks: 1, stride });
