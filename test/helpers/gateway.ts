@@ -1,11 +1,12 @@
 /** A real gateway over a fake backend and a compressor that tests decide. */
-import type { Backend } from '../../src/backends/types.ts';
+import type { Backend, CountTokens } from '../../src/backends/types.ts';
 import type { CompressJob, Compressor, SegmentResult } from '../../src/compress/types.ts';
 import { parseConfig } from '../../src/config/load.ts';
 import { createGateway } from '../../src/gateway/gateway.ts';
 import type { Gateway, PrepareInput, Wishes } from '../../src/gateway/types.ts';
 import { systemClock } from '../../src/core/clock.ts';
 import { createObserver } from '../../src/observe/observer.ts';
+import type { Observer } from '../../src/observe/types.ts';
 import { createMemoryLedger } from '../../src/reuse/memory-ledger.ts';
 import type { Ledger } from '../../src/reuse/types.ts';
 import { fakeTokenizer as makeTokenizer } from './fake-tokenizer.ts';
@@ -75,16 +76,27 @@ export function testGateway(options: {
   readonly compressor?: Compressor;
   readonly config?: Record<string, unknown>;
   readonly ledger?: Ledger;
+  readonly observer?: Observer;
+  /** Makes the backend one that counts, at `/tokenize`. */
+  readonly countTokens?: CountTokens;
 }): Gateway {
   const config = parseConfig({ log: { level: 'silent' }, ...options.config });
   const compressor = options.compressor ?? halvingCompressor();
+  const { countTokens } = options;
   return createGateway({
     config,
-    backend: nothing,
+    backend:
+      countTokens === undefined
+        ? nothing
+        : {
+            ...nothing,
+            countTokens,
+            capabilities: { ...nothing.capabilities, tokenizeRoute: '/tokenize' },
+          },
     tokenizer: fakeTokenizer,
     compressors: () => compressor,
     ledger: options.ledger ?? createMemoryLedger({ maxBytes: 10_000_000 }),
-    observer: createObserver({ level: 'silent' }),
+    observer: options.observer ?? createObserver({ level: 'silent' }),
     clock: systemClock,
     checks: {},
     close: async () => {},
