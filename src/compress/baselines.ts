@@ -7,7 +7,7 @@ import { runJob } from './job.ts';
 import type { JobDecision, OpenJob, SegmentDecision } from './job.ts';
 import type { GroupRanges } from './mask.ts';
 import { whyCode } from './mask.ts';
-import { selectUnits } from './select.ts';
+import { selectSteps } from './select.ts';
 import type { UnitSegment } from './select.ts';
 import type { Compressor, CompressorDeps } from './types.ts';
 import { splitUnits } from './units.ts';
@@ -21,7 +21,7 @@ export function createBaseline(method: BaselineName, deps: CompressorDeps): Comp
 }
 
 /** Words for `head`, `tail`, `middle` and `random-word`, whole documents for `bm25-document`, else sentences. */
-function decideBaseline(method: BaselineName, input: OpenJob): JobDecision {
+async function decideBaseline(method: BaselineName, input: OpenJob): Promise<JobDecision> {
   const { open, deps, job } = input;
   if (method === 'identity')
     return {
@@ -31,25 +31,24 @@ function decideBaseline(method: BaselineName, input: OpenJob): JobDecision {
     };
   const units = open.map(({ segment }) => unitsOf(method, segment.text));
   const scores = baselineScores(method, input, units);
-  const segments = open.map(({ segment }, i): UnitSegment => {
+  const segments = open.map(({ segment, encoding }, i): UnitSegment => {
     const own = units[i] ?? { starts: new Uint32Array(0), ends: new Uint32Array(0) };
     const declared = survivorGroups(segment.text, own, declaredOnly(job.survivors));
     return {
       text: segment.text,
+      encoding,
       units: own,
       scores: scores[i] ?? [],
       forced: declared.map((marked) => (marked === 1 ? whyCode('survivor') : 0)),
     };
   });
-  const { masks, belowSurvivors } = selectUnits({
-    segments,
-    budgetTokens: input.budgetTokens,
-    tokenizer: deps.tokenizer,
-    cutAway: null,
-  });
+  const { budgetTokens } = input;
+  const { masks, rendered, belowSurvivors } = await input.turns.run(
+    selectSteps({ segments, budgetTokens, tokenizer: deps.tokenizer, cutAway: null }),
+  );
   const decided = open.map(({ index }, i): [number, SegmentDecision] => [
     index,
-    { mask: masks[i] ?? null, method, guards: 'units' },
+    { mask: masks[i] ?? null, method, guards: 'units', rendered: rendered[i] ?? null },
   ]);
   return { segments: new Map(decided), notes: belowSurvivors ? ['budget-below-survivors'] : [] };
 }

@@ -1,6 +1,7 @@
 /** The budget: what groups cost, which ones fit, and the recount that makes it exact. */
 import type { Encoding, TextTokenizer } from '../tokenize/types.ts';
 import type { KeepMask } from '../core/mask.ts';
+import { runSteps, type Steps } from '../core/steps.ts';
 import { maskFromKeep, renderMask, whyCode } from './mask.ts';
 import type { GroupRanges } from './mask.ts';
 
@@ -9,12 +10,21 @@ import type { GroupRanges } from './mask.ts';
  * by overlap in characters; one that overlaps none (white space) goes to the group after it, at the end to the last.
  */
 export function groupCosts(encoding: Encoding, groups: GroupRanges): Float64Array {
+  return runSteps(costSteps(encoding, groups));
+}
+
+/** Tokens shared out between two places to stop. */
+const tokenStride = 2_048;
+
+/** `groupCosts` in steps. */
+export function* costSteps(encoding: Encoding, groups: GroupRanges): Steps<Float64Array> {
   const { starts, ends } = groups;
   const count = starts.length;
   const costs = new Float64Array(count);
   if (count === 0) return costs;
   let first = 0;
   for (let token = 0; token < encoding.starts.length; token++) {
+    if (token % tokenStride === tokenStride - 1) yield;
     const from = encoding.starts[token] ?? 0;
     const to = Math.max(from + 1, encoding.ends[token] ?? 0);
     while (first < count - 1 && (ends[first] ?? 0) <= from) first++;
@@ -160,8 +170,27 @@ export function fitToBudget(input: FitInput): FitResult {
  */
 export function searchCut<T extends { readonly tokens: number }>(
   at: (kept: number) => T,
-  range: { readonly guess: number; readonly most: number; readonly budget: number },
+  range: CutRange,
 ): T | null {
+  return runSteps(
+    searchCutSteps(function* (kept) {
+      yield;
+      return at(kept);
+    }, range),
+  );
+}
+
+export interface CutRange {
+  readonly guess: number;
+  readonly most: number;
+  readonly budget: number;
+}
+
+/** `searchCut` in steps. */
+export function* searchCutSteps<T extends { readonly tokens: number }>(
+  at: (kept: number) => Steps<T>,
+  range: CutRange,
+): Steps<T | null> {
   const { most, budget } = range;
   let low = -1;
   let high = most + 1;
@@ -169,7 +198,7 @@ export function searchCut<T extends { readonly tokens: number }>(
   let probe = range.guess;
   let step = 1;
   while (high - low > 1) {
-    const trial = at(probe);
+    const trial = yield* at(probe);
     const fits = trial.tokens <= budget;
     if (fits) {
       low = probe;

@@ -1,9 +1,19 @@
 /** Segments that may be left out as a whole (demonstrations): which ones stay under their budget. */
-import { bm25, indexTerms, inverseFrequency, queryTerms, terms } from './bm25.ts';
+import type { Steps } from '../core/steps.ts';
+import { bm25Steps, indexSteps, inverseFrequency, queryTerms, termsSteps } from './bm25.ts';
 import type { TermIndex } from './bm25.ts';
-import type { OpenSegment } from './job.ts';
 import { survivorRanges, declaredOnly } from './guards.ts';
-import type { CompressJob } from './types.ts';
+import type { CompressJob, Segment } from './types.ts';
+
+/** A segment that may be left out. */
+export interface DroppableSegment {
+  /** Index into the job's segments. */
+  readonly index: number;
+  readonly segment: Segment;
+  /** Tokens of the whole text, and its share of the budget. */
+  readonly tokens: number;
+  readonly budgetTokens: number;
+}
 
 /**
  * Indices of the droppable segments to leave out. Segments are taken whole in rank order while they fit the sum of
@@ -11,14 +21,15 @@ import type { CompressJob } from './types.ts';
  * not seen yet), so that few examples stay different ones. Segments with declared survivors stay. At least one
  * segment stays even where it alone is above the budget: a format shown once is worth more than a saved example.
  */
-export function chooseDroppable(
+export function* chooseDroppable(
   job: CompressJob,
-  candidates: readonly OpenSegment[],
-): ReadonlySet<number> {
+  candidates: readonly DroppableSegment[],
+): Steps<ReadonlySet<number>> {
   const dropped = new Set(candidates.map((candidate) => candidate.index));
   if (candidates.length === 0) return dropped;
-  const index = indexTerms(candidates.map(({ segment }) => terms(segment.text)));
-  const relevance = bm25(index, queryTerms(job.question));
+  const texts = candidates.map(({ segment }) => segment.text);
+  const index = yield* indexSteps(yield* termsSteps(texts));
+  const relevance = yield* bm25Steps(index, queryTerms(job.question));
   const best = Math.max(...relevance, 1e-9);
   const seen = new Set<string>();
   let left = candidates.reduce((sum, candidate) => sum + candidate.budgetTokens, 0);
@@ -35,12 +46,13 @@ export function chooseDroppable(
   for (;;) {
     let pick = -1;
     let value = -Infinity;
-    candidates.forEach((candidate, position) => {
-      if (!dropped.has(candidate.index)) return;
-      if (candidate.tokens > left && dropped.size < candidates.length) return;
+    for (const [position, candidate] of candidates.entries()) {
+      if (!dropped.has(candidate.index)) continue;
+      if (candidate.tokens > left && dropped.size < candidates.length) continue;
+      yield;
       const worth = (relevance[position] ?? 0) / best + novelty(index, position, seen);
       if (worth > value + 1e-12) [pick, value] = [position, worth];
-    });
+    }
     if (pick < 0) return dropped;
     take(pick);
   }

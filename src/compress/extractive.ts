@@ -1,15 +1,16 @@
 /** Sentence and document selection: whole units stay or go, nothing is dropped inside a sentence. */
-import { declaredOnly, survivorGroups } from './guards.ts';
+import { mapSteps, type Steps } from '../core/steps.ts';
+import { declaredOnly, survivorGroups, survivorSteps } from './guards.ts';
 import { runJob } from './job.ts';
 import type { JobDecision, OpenJob, OpenSegment, SegmentDecision } from './job.ts';
 import { whyCode } from './mask.ts';
-import { relevanceToQuestion, salience } from './relevance.ts';
+import { relevanceSteps, salienceSteps } from './relevance.ts';
 import type { PoolUnit } from './relevance.ts';
-import { selectUnits } from './select.ts';
+import { selectSteps } from './select.ts';
 import type { PoolResult, UnitSegment } from './select.ts';
 import { wordGroups } from '../tokenize/groups.ts';
 import type { Compressor, CompressorDeps, Survivors } from './types.ts';
-import { splitUnits } from './units.ts';
+import { splitSteps } from './units.ts';
 import type { Units } from './units.ts';
 
 /** Content whose sentences or lines stand on their own. Others need their syntax kept: see structural/. */
@@ -27,7 +28,7 @@ export function createExtractive(deps: CompressorDeps): Compressor {
  * All segments compete for one budget, except those with a rate of their own. With a question units are ranked by BM25
  * with a document prior, without one by position, or by facts in conversations (relevance.ts).
  */
-export function decideExtractive(input: OpenJob): JobDecision {
+export async function decideExtractive(input: OpenJob): Promise<JobDecision> {
   const segments = new Map<number, SegmentDecision>();
   const notes: string[] = [];
   const fit = input.open.filter(({ segment }) => ownKinds.has(segment.content));
@@ -35,37 +36,48 @@ export function decideExtractive(input: OpenJob): JobDecision {
   const pools = [shared, ...fit.filter((segment) => segment.ownRate).map((own) => [own])];
   for (const pool of pools) {
     if (pool.length === 0) continue;
-    const { masks, belowSurvivors } = decidePool(input, pool);
+    const steps = poolSteps(input, pool);
+    const { masks, rendered, belowSurvivors } = await input.turns.run(steps);
     if (belowSurvivors) notes.push('budget-below-survivors');
     pool.forEach(({ index }, i) => {
       const mask = masks[i] ?? null;
-      segments.set(index, { mask, method: 'extractive', guards: 'units' });
+      const known = rendered[i] ?? null;
+      segments.set(index, { mask, method: 'extractive', guards: 'units', rendered: known });
     });
   }
   return { segments, notes };
 }
 
-function decidePool({ job, deps }: OpenJob, pool: readonly OpenSegment[]): PoolResult {
-  const split = pool.map(({ segment }) => splitUnits(segment.text));
+function* poolSteps({ job, deps }: OpenJob, pool: readonly OpenSegment[]): Steps<PoolResult> {
+  const split: Units[] = [];
+  for (const { segment } of pool) split.push(yield* splitSteps(segment.text));
   const flat = split.flatMap((units, document) =>
     poolUnits(units, pool[document]?.segment.text ?? '', document),
   );
   const asked = job.question.trim() !== '';
-  const scores = asked ? relevanceToQuestion(flat, job.question) : salience(flat);
-  demoteRepeats(flat, scores);
+  const scores = yield* asked ? relevanceSteps(flat, job.question) : salienceSteps(flat);
+  yield* demoteRepeats(flat, scores);
   let offset = 0;
-  const segments = split.map((units, i): UnitSegment => {
-    const text = pool[i]?.segment.text ?? '';
+  const segments: UnitSegment[] = [];
+  for (const [i, units] of split.entries()) {
+    const own = pool[i];
+    if (own === undefined) continue;
+    const { text } = own.segment;
     const count = units.starts.length;
-    const own = scores.subarray(offset, offset + count);
+    const declared = yield* survivorSteps(text, units, declaredOnly(job.survivors));
+    segments.push({
+      text,
+      encoding: own.encoding,
+      units,
+      scores: scores.subarray(offset, offset + count),
+      forced: declared.map((marked) => (marked === 1 ? whyCode('survivor') : 0)),
+      companions: headingsOf(units),
+    });
     offset += count;
-    const declared = survivorGroups(text, units, declaredOnly(job.survivors));
-    const forced = declared.map((marked) => (marked === 1 ? whyCode('survivor') : 0));
-    return { text, units, scores: own, forced, companions: headingsOf(units) };
-  });
+  }
   const budgetTokens = pool.reduce((sum, segment) => sum + segment.budgetTokens, 0);
   const cutAway = job.options.fill_partial === true ? freeOfSurvivors(job.survivors) : null;
-  return selectUnits({ segments, budgetTokens, tokenizer: deps.tokenizer, cutAway });
+  return yield* selectSteps({ segments, budgetTokens, tokenizer: deps.tokenizer, cutAway });
 }
 
 /** True for text that may be cut off a sentence: nothing in it is to survive. */
@@ -91,13 +103,14 @@ function poolUnits(units: Units, text: string, document: number): PoolUnit[] {
 }
 
 /** Text that was there before (overlapping chunks, boilerplate) ranks after everything else. */
-function demoteRepeats(units: readonly PoolUnit[], scores: Float64Array): void {
+function* demoteRepeats(units: readonly PoolUnit[], scores: Float64Array): Steps<void> {
   const seen = new Set<string>();
-  units.forEach(({ text }, i) => {
+  const demote = ({ text }: PoolUnit, i: number): void => {
     const key = text.replace(/\s+/gu, ' ').toLowerCase();
     if (seen.has(key)) scores[i] = (scores[i] ?? 0) - 1e3;
     seen.add(key);
-  });
+  };
+  yield* mapSteps(units, demote, ({ text }) => text.length);
 }
 
 /** The heading that each unit stands under, or -1. */

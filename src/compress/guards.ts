@@ -12,6 +12,7 @@
 import type { SurvivorClass, Survivors } from './types.ts';
 import type { TextRange } from '../tokenize/types.ts';
 import type { GroupRanges } from './mask.ts';
+import { runSteps, type Steps } from '../core/steps.ts';
 import { negationMarks, negationWords } from './negations.ts';
 
 /** The survivors that hold for methods that drop whole units. */
@@ -61,19 +62,29 @@ const classPatterns: Readonly<Record<SurvivorClass, RegExp>> = {
 
 /** Where the survivors stand in a text: ascending by class, ranges may overlap. */
 export function survivorRanges(text: string, survivors: Survivors): TextRange[] {
+  return runSteps(rangeSteps(text, survivors));
+}
+
+function* rangeSteps(text: string, survivors: Survivors): Steps<TextRange[]> {
   const ranges: TextRange[] = [];
-  for (const name of survivors.classes) collect(text, classPatterns[name], ranges);
-  for (const pattern of survivors.patterns) collect(text, pattern, ranges);
+  for (const name of survivors.classes) yield* collect(text, classPatterns[name], ranges);
+  for (const pattern of survivors.patterns) yield* collect(text, pattern, ranges);
   for (const literal of survivors.literals) {
     if (literal === '') continue;
+    yield;
     for (let at = text.indexOf(literal); at >= 0; at = text.indexOf(literal, at + literal.length))
       ranges.push({ start: at, end: at + literal.length });
   }
   return ranges;
 }
 
-function collect(text: string, pattern: RegExp, into: TextRange[]): void {
+/** Matches between two places to stop. */
+const matchStride = 128;
+
+function* collect(text: string, pattern: RegExp, into: TextRange[]): Steps<void> {
+  let done = 0;
   for (const match of text.matchAll(globalForm(pattern))) {
+    if (done++ % matchStride === 0) yield;
     const leading = match[0].length - match[0].trimStart().length;
     const end = match.index + match[0].trimEnd().length;
     if (end > match.index + leading) into.push({ start: match.index + leading, end });
@@ -90,9 +101,18 @@ export function survivorGroups(
   groups: GroupRanges,
   survivors: Survivors,
 ): Uint8Array {
+  return runSteps(survivorSteps(text, groups, survivors));
+}
+
+/** `survivorGroups` in steps. */
+export function* survivorSteps(
+  text: string,
+  groups: GroupRanges,
+  survivors: Survivors,
+): Steps<Uint8Array> {
   const { starts, ends } = groups;
   const marked = new Uint8Array(starts.length);
-  for (const { start, end } of survivorRanges(text, survivors)) {
+  for (const { start, end } of yield* rangeSteps(text, survivors)) {
     for (let group = firstEndingAfter(ends, start); group < marked.length; group++) {
       if ((starts[group] ?? 0) >= end) break;
       marked[group] = 1;
@@ -117,15 +137,21 @@ function firstEndingAfter(ends: Uint32Array, offset: number): number {
  * characters stand unbroken and are not part of a longer word or number. Empty = everything survived.
  */
 export function verifySurvivors(text: string, output: string, survivors: Survivors): string[] {
+  return runSteps(verifySteps(text, output, survivors));
+}
+
+/** `verifySurvivors` in steps. */
+export function* verifySteps(text: string, output: string, survivors: Survivors): Steps<string[]> {
   if (text === output) return [];
   const wanted = new Map<string, number>();
-  for (const { start, end } of survivorRanges(text, survivors)) {
+  for (const { start, end } of yield* rangeSteps(text, survivors)) {
     const mention = text.slice(start, end);
     wanted.set(mention, (wanted.get(mention) ?? 0) + 1);
   }
   const literals = new Set(survivors.literals);
   const missing: string[] = [];
   for (const [mention, times] of wanted) {
+    yield;
     const inside = literals.has(mention);
     const enough = Math.min(times, occurrences(text, mention, inside));
     for (let i = occurrences(output, mention, inside); i < enough; i++) missing.push(mention);

@@ -7,6 +7,9 @@ import { SluiceError } from '../core/errors.ts';
 import type { KeepMask } from '../core/mask.ts';
 import type { BaselineName, MethodName } from '../core/method.ts';
 import type { SkipReason } from '../core/report.ts';
+import type { Steps } from '../core/steps.ts';
+import { countInSteps, encodeInSteps } from '../tokenize/in-steps.ts';
+import type { Encoding } from '../tokenize/types.ts';
 import type {
   CompressJob,
   CompressorDeps,
@@ -15,8 +18,9 @@ import type {
   SegmentResult,
 } from './types.ts';
 import { chooseDroppable } from './droppable.ts';
-import { declaredOnly, verifySurvivors } from './guards.ts';
-import { isSubsequence, maskFromKeep, renderMask, whyCode, wholeMask } from './mask.ts';
+import { declaredOnly, verifySteps } from './guards.ts';
+import { maskFromKeep, renderSteps, subsequenceSteps, whyCode, wholeMask } from './mask.ts';
+import type { RenderedText } from './select.ts';
 import { createTurns, type Turns } from './turns.ts';
 
 /** A segment that `decide` must decide about. */
@@ -24,6 +28,8 @@ export interface OpenSegment {
   /** Index into the job's segments. */
   readonly index: number;
   readonly segment: Segment;
+  /** Of the whole text, by the job's tokenizer: nobody needs to encode it again. */
+  readonly encoding: Encoding;
   /** Tokens of the whole text. */
   readonly tokens: number;
   /** This segment's own share of the budget. Methods that decide jointly use the pool's sum instead. */
@@ -39,6 +45,8 @@ export interface OpenJob {
   readonly open: readonly OpenSegment[];
   /** Sum of the shares. */
   readonly budgetTokens: number;
+  /** Long work goes through these, so that the event loop turns in between. */
+  readonly turns: Turns;
 }
 
 export interface SegmentDecision {
@@ -54,6 +62,8 @@ export interface SegmentDecision {
    * Left out = `words`.
    */
   readonly guards?: 'words' | 'units';
+  /** What the mask renders to, where the method has rendered and counted it anyway. */
+  readonly rendered?: RenderedText | null;
 }
 
 export interface JobDecision {
@@ -87,40 +97,34 @@ export async function runJob(
   throwIfAborted(job.signal);
   checkBudget(job);
   const turns = createTurns(job.signal);
-  const counts = await countTokens(job, deps, turns);
+  const encodings = await turns.run(encodeAll(job, deps));
+  const counts = encodings.map(({ tokens }) => tokens);
   const skipped = job.segments.map((segment, i) => skipBeforehand(job, segment, counts, i));
   const shares = budgetShares(job, counts, skipped);
   const notes: string[] = shares.note === null ? [] : [shares.note];
-  const openAll = job.segments.flatMap((segment, index): OpenSegment[] =>
-    skipped[index] === null
-      ? [
-          {
-            index,
-            segment,
-            tokens: counts[index] ?? 0,
-            budgetTokens: shares.tokens[index] ?? 0,
-            ownRate: segment.rate !== undefined,
-          },
-        ]
-      : [],
-  );
+  const openAll = job.segments.flatMap((segment, index): OpenSegment[] => {
+    const { encoding = null, tokens = 0 } = encodings[index] ?? {};
+    if (skipped[index] !== null || encoding === null) return [];
+    const budgetTokens = shares.tokens[index] ?? 0;
+    const ownRate = segment.rate !== undefined;
+    return [{ index, segment, encoding, tokens, budgetTokens, ownRate }];
+  });
   const droppable = openAll.filter(({ segment }) => segment.policy === 'droppable');
   const open = openAll.filter(({ segment }) => segment.policy !== 'droppable');
-  await turns.pause();
-  const dropped = chooseDroppable(job, droppable);
+  const dropped = await turns.run(chooseDroppable(job, droppable));
   const sum = (of: readonly OpenSegment[]): number => of.reduce((n, s) => n + s.budgetTokens, 0);
   const decision: JobDecision =
-    open.length === 0 ? nothing : await decide({ job, deps, open, budgetTokens: sum(open) });
+    open.length === 0 ? nothing : await decide({ job, deps, open, budgetTokens: sum(open), turns });
   throwIfAborted(job.signal);
   const alone = open.length === 1;
   const segments: SegmentResult[] = [];
   for (const [i, segment] of job.segments.entries()) {
-    await turns.pause();
     const before = counts[i] ?? 0;
     const reason = skipped[i] ?? null;
     const known = { segment, before, decided: decision.segments.get(i), alone };
     if (reason !== null) segments.push(whole(segment, before, reason));
-    else if (segment.policy !== 'droppable') segments.push(resultOf(job, deps, known));
+    else if (segment.policy !== 'droppable')
+      segments.push(await turns.run(resultSteps(job, deps, known)));
     else segments.push(droppableResult(segment, before, dropped.has(i)));
   }
   notes.push(...keepBlank(segments, open));
@@ -150,17 +154,18 @@ function keepBlank(results: SegmentResult[], open: readonly OpenSegment[]): stri
   return ['budget-below-one-unit'];
 }
 
-async function countTokens(
+/** The one time that texts of a job are read by the tokenizer; pinned ones are only counted. */
+function* encodeAll(
   job: CompressJob,
   { tokenizer }: CompressorDeps,
-  turns: Turns,
-): Promise<number[]> {
-  const counts: number[] = [];
-  for (const { text } of job.segments) {
-    await turns.pause();
-    counts.push(tokenizer.count(text));
+): Steps<{ encoding: Encoding | null; tokens: number }[]> {
+  const all: { encoding: Encoding | null; tokens: number }[] = [];
+  for (const { text, policy } of job.segments) {
+    const encoding = policy === 'pinned' ? null : yield* encodeInSteps(tokenizer, text);
+    const tokens = encoding?.ids.length ?? (yield* countInSteps(tokenizer, text));
+    all.push({ encoding, tokens });
   }
-  return counts;
+  return all;
 }
 
 function checkBudget({ budget }: CompressJob): void {
@@ -251,7 +256,16 @@ function droppableResult(segment: Segment, tokens: number, dropped: boolean): Se
   };
 }
 
-function resultOf(
+function* renderCounted(
+  segment: Segment,
+  mask: KeepMask,
+  { tokenizer }: CompressorDeps,
+): Steps<RenderedText> {
+  const text = yield* renderSteps(segment.text, mask);
+  return { text, tokens: yield* countInSteps(tokenizer, text) };
+}
+
+function* resultSteps(
   job: CompressJob,
   deps: CompressorDeps,
   input: {
@@ -260,18 +274,17 @@ function resultOf(
     decided: SegmentDecision | undefined;
     alone: boolean;
   },
-): SegmentResult {
+): Steps<SegmentResult> {
   const { segment, before, decided, alone } = input;
   if (!decided?.mask) return whole(segment, before, decided?.skipped ?? 'no-method');
   const { mask } = decided;
-  const text = renderMask(segment.text, mask);
-  if (!isSubsequence(text, segment.text))
+  const { text, tokens: after } = decided.rendered ?? (yield* renderCounted(segment, mask, deps));
+  if (!(yield* subsequenceSteps(text, segment.text)))
     throw new SluiceError('INTERNAL', `Method ${decided.method} made text that is no subsequence`);
-  const after = deps.tokenizer.count(text);
   const chosenWhole = text === segment.text && decided.guards === 'units' && !alone;
   if (!chosenWhole && after >= before) return whole(segment, before, 'not-worth-it');
   const survivors = decided.guards === 'units' ? declaredOnly(job.survivors) : job.survivors;
-  if (verifySurvivors(segment.text, text, survivors).length > 0)
+  if ((yield* verifySteps(segment.text, text, survivors)).length > 0)
     return whole(segment, before, 'survivor-lost');
   return {
     mask,

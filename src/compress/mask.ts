@@ -1,6 +1,7 @@
 /** Masks: building, rendering and checking. The rendered text is always a subsequence of the input. */
 import { keepReasons } from '../core/mask.ts';
 import type { KeepMask, KeepReason } from '../core/mask.ts';
+import { runSteps, type Steps } from '../core/steps.ts';
 
 /** Where the groups of a text lie: ascending, without overlap. `WordGroups` of tokenize/ is one of these. */
 export interface GroupRanges {
@@ -67,6 +68,14 @@ export function maskFromKeep({ groups, keep, why, scores }: MaskParts): KeepMask
  * - White space before the first and after the last group stays, so that the text around never fuses with it.
  */
 export function renderMask(text: string, mask: KeepMask): string {
+  return runSteps(renderSteps(text, mask));
+}
+
+/** Groups rendered between two places to stop. */
+const groupStride = 1_024;
+
+/** `renderMask` in steps. */
+export function* renderSteps(text: string, mask: KeepMask): Steps<string> {
   const { starts, ends, keep, why } = mask;
   const structure = whyCode('structure');
   const count = starts.length;
@@ -76,6 +85,7 @@ export function renderMask(text: string, mask: KeepMask): string {
   let previousEnd = -1;
   let bare = false;
   for (let i = 0; i < count; i++) {
+    if (i % groupStride === groupStride - 1) yield;
     if (keep[i] === 0) {
       bare ||= why[i] === structure;
       continue;
@@ -147,8 +157,14 @@ function characterBefore(text: string, end: number): string {
 
 /** True when `out` can be made from `text` by leaving characters (UTF-16 units) out. Linear time. */
 export function isSubsequence(out: string, text: string): boolean {
+  return runSteps(subsequenceSteps(out, text));
+}
+
+/** `isSubsequence` in steps. */
+export function* subsequenceSteps(out: string, text: string): Steps<boolean> {
   let at = 0;
   for (let i = 0; i < out.length; i++) {
+    if (i % 16_384 === 16_383) yield;
     at = text.indexOf(out.charAt(i), at);
     if (at < 0) return false;
     at++;

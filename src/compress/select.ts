@@ -1,14 +1,18 @@
 /** Selection of whole units (sentences, lines, turns) from several segments under one budget. */
-import type { TextTokenizer } from '../tokenize/types.ts';
+import type { Steps } from '../core/steps.ts';
+import type { Encoding, TextTokenizer } from '../tokenize/types.ts';
 import { wordGroups } from '../tokenize/groups.ts';
-import { groupCosts, rankGroups } from './budget.ts';
-import { maskFromKeep, renderMask, whyCode } from './mask.ts';
+import { countInSteps } from '../tokenize/in-steps.ts';
+import { costSteps, rankGroups } from './budget.ts';
+import { maskFromKeep, renderSteps, whyCode } from './mask.ts';
 import type { GroupRanges } from './mask.ts';
 import type { KeepMask } from '../core/mask.ts';
 
 /** One segment with its units. */
 export interface UnitSegment {
   readonly text: string;
+  /** Of `text`, by the choice's tokenizer. */
+  readonly encoding: Encoding;
   readonly units: GroupRanges;
   /** Worth of each unit; comparable across the segments of a pool. */
   readonly scores: ArrayLike<number>;
@@ -35,9 +39,17 @@ export interface PoolChoice {
 export interface PoolResult {
   /** One per segment. */
   readonly masks: readonly KeepMask[];
+  /** What each mask renders to, counted. */
+  readonly rendered: readonly RenderedText[];
   readonly tokens: number;
   /** The forced units alone are above the budget. */
   readonly belowSurvivors: boolean;
+}
+
+/** The text that a mask stands for and its exact number of tokens. */
+export interface RenderedText {
+  readonly text: string;
+  readonly tokens: number;
 }
 
 interface Unit {
@@ -55,11 +67,14 @@ const fillUnits = 2_000_000;
  * Takes units in rank order while they fit, passing over those that do not; then counts the rendered text and drops or
  * adds units until it is within the budget. What is left is smaller than every unit that could still be tried.
  */
-export function selectUnits(choice: PoolChoice): PoolResult {
-  const pool = new Pool(choice);
+export function* selectSteps(choice: PoolChoice): Steps<PoolResult> {
+  const costs: Float64Array[] = [];
+  for (const { encoding, units } of choice.segments) costs.push(yield* costSteps(encoding, units));
+  const pool = new Pool(choice, costs);
   const ranked = pool.ranking();
   let left = choice.budgetTokens - pool.forcedCost;
-  for (const unit of ranked) {
+  for (const [i, unit] of ranked.entries()) {
+    if (i % unitStride === 0) yield;
     const cost = unit.cost + pool.companionCost(unit);
     if (cost <= left) {
       left -= cost;
@@ -69,34 +84,38 @@ export function selectUnits(choice: PoolChoice): PoolResult {
       pool.take(unit, false);
     }
   }
-  pool.dropUntilFits(ranked);
-  pool.fill(ranked);
-  const slack = choice.budgetTokens - pool.tokens();
-  if (choice.cutAway !== null && slack > 0) pool.cutIn(ranked, choice.cutAway);
+  yield* pool.dropUntilFits(ranked);
+  yield* pool.fill(ranked);
+  const slack = choice.budgetTokens - (yield* pool.tokens());
+  if (choice.cutAway !== null && slack > 0) yield* pool.cutIn(ranked, choice.cutAway);
+  const tokens = yield* pool.tokens();
   return {
     masks: choice.segments.map((_, i) => pool.mask(i)),
-    tokens: pool.tokens(),
-    belowSurvivors: pool.tokens() > choice.budgetTokens,
+    rendered: yield* pool.rendered(),
+    tokens,
+    belowSurvivors: tokens > choice.budgetTokens,
   };
 }
+
+/** Units looked at between two places to stop. */
+const unitStride = 256;
 
 /** The state of one selection: kept units per segment and the exact token count of each segment's rendering. */
 class Pool {
   readonly forcedCost: number;
   readonly #choice: PoolChoice;
   readonly #keep: Uint8Array[];
-  readonly #costs: Float64Array[];
-  readonly #counts: (number | null)[];
+  readonly #costs: readonly Float64Array[];
+  /** Null = not rendered since its units changed. */
+  readonly #rendered: (RenderedText | null)[];
   /** The one unit that is kept in part: where it is cut. */
   #cut: { segment: number; unit: number; at: number } | null = null;
 
-  constructor(choice: PoolChoice) {
+  constructor(choice: PoolChoice, costs: readonly Float64Array[]) {
     this.#choice = choice;
     this.#keep = choice.segments.map(({ forced }) => forced.map((code) => (code > 0 ? 1 : 0)));
-    this.#costs = choice.segments.map(({ text, units }) =>
-      groupCosts(choice.tokenizer.encode(text), units),
-    );
-    this.#counts = choice.segments.map(() => null);
+    this.#costs = costs;
+    this.#rendered = choice.segments.map(() => null);
     this.forcedCost = this.#costs.reduce(
       (sum, costs, i) =>
         sum + costs.reduce((n, cost, u) => n + cost * (this.#keep[i]?.[u] ?? 0), 0),
@@ -146,7 +165,7 @@ class Pool {
     const keep = this.#keep[segment];
     if (keep === undefined) return;
     keep[unit] = value;
-    this.#counts[segment] = null;
+    this.#rendered[segment] = null;
   }
 
   #isKept({ segment, unit }: Unit): boolean {
@@ -165,10 +184,10 @@ class Pool {
   }
 
   /** Lets go of the last in rank, as many at a time as the excess should need: every count reads the text again. */
-  dropUntilFits(ranked: readonly Unit[]): void {
+  *dropUntilFits(ranked: readonly Unit[]): Steps<void> {
     let last = ranked.length - 1;
     for (;;) {
-      let excess = this.tokens() - this.#choice.budgetTokens;
+      let excess = (yield* this.tokens()) - this.#choice.budgetTokens;
       if (excess <= 0 || last < 0) return;
       for (; excess > 0 && last >= 0; last--) {
         const unit = ranked[last];
@@ -179,30 +198,30 @@ class Pool {
     }
   }
 
-  fill(ranked: readonly Unit[]): void {
+  *fill(ranked: readonly Unit[]): Steps<void> {
     const { budgetTokens } = this.#choice;
     const length = (segment: number): number => this.#choice.segments[segment]?.text.length ?? 0;
     let tries = fillTries;
     let units = fillUnits;
-    let used = this.tokens();
+    let used = yield* this.tokens();
     for (const unit of ranked) {
       if (used >= budgetTokens) return;
       if (this.#isKept(unit) || unit.cost > budgetTokens - used + 1) continue;
       units -= length(unit.segment);
       if (tries-- === 0 || units < 0) return;
-      const count = this.#counts[unit.segment] ?? null;
+      const before = this.#rendered[unit.segment] ?? null;
       this.take(unit, false);
-      const now = this.tokens();
+      const now = yield* this.tokens();
       if (now <= budgetTokens) used = now;
       else {
         this.#set(unit.segment, unit.unit, 0);
-        this.#counts[unit.segment] = count;
+        this.#rendered[unit.segment] = before;
       }
     }
   }
 
   /** Adds the beginning of the best unit that is not kept, as many words as fit. */
-  cutIn(ranked: readonly Unit[], mayGo: (rest: string) => boolean): void {
+  *cutIn(ranked: readonly Unit[], mayGo: (rest: string) => boolean): Steps<void> {
     const next = ranked.find((unit) => !this.#isKept(unit));
     const segment = this.#choice.segments[next?.segment ?? -1];
     if (next === undefined || segment === undefined) return;
@@ -215,7 +234,7 @@ class Pool {
     while (low < high) {
       const middle = (low + high + 1) >> 1;
       this.#cutAt(next, start + (words.ends[middle - 1] ?? 0));
-      if (this.tokens() <= this.#choice.budgetTokens) low = middle;
+      if ((yield* this.tokens()) <= this.#choice.budgetTokens) low = middle;
       else high = middle - 1;
     }
     const at = words.ends[low - 1] ?? 0;
@@ -228,17 +247,27 @@ class Pool {
 
   #cutAt({ segment, unit }: Unit, at: number): void {
     this.#cut = { segment, unit, at };
-    this.#counts[segment] = null;
+    this.#rendered[segment] = null;
   }
 
-  tokens(): number {
-    return this.#choice.segments.reduce((sum, segment, i) => {
-      const known = this.#counts[i] ?? null;
-      if (known !== null) return sum + known;
-      const count = this.#choice.tokenizer.count(renderMask(segment.text, this.mask(i)));
-      this.#counts[i] = count;
-      return sum + count;
-    }, 0);
+  *tokens(): Steps<number> {
+    const all = yield* this.rendered();
+    return all.reduce((sum, { tokens }) => sum + tokens, 0);
+  }
+
+  /** Renders and counts what has changed. */
+  *rendered(): Steps<RenderedText[]> {
+    const all: RenderedText[] = [];
+    for (const [i, segment] of this.#choice.segments.entries()) {
+      let known = this.#rendered[i] ?? null;
+      if (known === null) {
+        const text = yield* renderSteps(segment.text, this.mask(i));
+        known = { text, tokens: yield* countInSteps(this.#choice.tokenizer, text) };
+        this.#rendered[i] = known;
+      }
+      all.push(known);
+    }
+    return all;
   }
 
   mask(index: number): KeepMask {

@@ -1,5 +1,6 @@
 /** The units that selection works with: sentences, list items, headings, turns of a conversation. */
-import { sentenceRanges } from '../tokenize/sentences.ts';
+import { mapSteps, runSteps, type Steps } from '../core/steps.ts';
+import { sentenceSteps } from '../tokenize/sentences.ts';
 import type { TextRange } from '../tokenize/types.ts';
 import type { GroupRanges } from './mask.ts';
 
@@ -20,15 +21,24 @@ const endsSentence = /[.!?…。！？؟।"”»)\]」』:：;；]\s*$/u;
 
 /** Units of a text, ascending, without surrounding white space; together they hold every visible character. */
 export function splitUnits(text: string): Units {
-  const turns = isTranscript(text);
-  const rough = turns ? lineRanges(text) : sentenceRanges(text);
-  const ranges = keepFencesWhole(text, rough).flatMap((range) => cutLong(text, range));
+  return runSteps(splitSteps(text));
+}
+
+/** Units looked at between two places to stop. */
+const unitStride = 128;
+
+/** `splitUnits` in steps. */
+export function* splitSteps(text: string): Steps<Units> {
+  const turns = yield* transcriptSteps(text);
+  const rough = turns ? lineRanges(text) : yield* sentenceSteps(text);
+  const ranges = yield* cutSteps(text, yield* keepFencesWhole(text, rough));
   const starts: number[] = [];
   const ends: number[] = [];
   const kinds: UnitKind[] = [];
   const paragraphs: number[] = [];
   let paragraph = 0;
-  for (const range of ranges) {
+  for (const [i, range] of ranges.entries()) {
+    if (i % unitStride === 0) yield;
     const raw = text.slice(range.start, range.end);
     const trimmed = raw.trim();
     if (trimmed === '') continue;
@@ -51,9 +61,18 @@ export function splitUnits(text: string): Units {
 
 /** Most lines begin with a speaker's name and a colon. */
 export function isTranscript(text: string): boolean {
+  return runSteps(transcriptSteps(text));
+}
+
+function* transcriptSteps(text: string): Steps<boolean> {
   const lines = text.split('\n').filter((line) => line.trim() !== '');
   if (lines.length < 3) return false;
-  return lines.filter((line) => turnLine.test(line)).length >= 0.7 * lines.length;
+  const isTurn = yield* mapSteps(
+    lines,
+    (line) => turnLine.test(line),
+    (line) => Math.min(line.length, 64),
+  );
+  return isTurn.filter(Boolean).length >= 0.7 * lines.length;
 }
 
 /** Half-open ranges of the lines, each with its line break. */
@@ -68,14 +87,19 @@ export function lineRanges(text: string): TextRange[] {
   return ranges;
 }
 
-function keepFencesWhole(text: string, ranges: readonly TextRange[]): TextRange[] {
+function* keepFencesWhole(text: string, ranges: readonly TextRange[]): Steps<TextRange[]> {
   if (!text.includes('```')) return [...ranges];
-  const fences = [...text.matchAll(/^[^\S\n]*```[\s\S]*?^[^\S\n]*```[^\n]*/gmu)].map((match) => ({
-    start: match.index,
-    end: match.index + match[0].length,
-  }));
-  const outside = ranges.flatMap((range) => subtract(range, fences));
-  return [...outside, ...fences].sort((a, b) => a.start - b.start);
+  const fences: TextRange[] = [];
+  for (const match of text.matchAll(/^[^\S\n]*```[\s\S]*?^[^\S\n]*```[^\n]*/gmu)) {
+    fences.push({ start: match.index, end: match.index + match[0].length });
+    yield;
+  }
+  const outside = yield* mapSteps(
+    ranges,
+    (range) => subtract(range, fences),
+    () => fences.length,
+  );
+  return [...outside.flat(), ...fences].sort((a, b) => a.start - b.start);
 }
 
 function subtract(range: TextRange, holes: readonly TextRange[]): TextRange[] {
@@ -90,18 +114,20 @@ function subtract(range: TextRange, holes: readonly TextRange[]): TextRange[] {
   return parts;
 }
 
-function cutLong(text: string, range: TextRange): TextRange[] {
-  const body = text.slice(range.start, range.end);
-  if (body.length <= longestUnit || body.startsWith('```')) return [range];
+/** Cuts ranges that are too long for a unit. */
+function* cutSteps(text: string, ranges: readonly TextRange[]): Steps<TextRange[]> {
   const parts: TextRange[] = [];
-  let from = range.start;
-  while (range.end - from > longestUnit) {
-    const piece = text.slice(from, from + longestUnit);
-    const cut = lastCut(piece);
-    parts.push({ start: from, end: from + cut });
-    from += cut;
+  for (const range of ranges) {
+    let from = range.start;
+    const fenced = text.startsWith('```', range.start);
+    while (!fenced && range.end - from > longestUnit) {
+      const cut = lastCut(text.slice(from, from + longestUnit));
+      parts.push({ start: from, end: from + cut });
+      from += cut;
+      yield;
+    }
+    parts.push({ start: from, end: range.end });
   }
-  parts.push({ start: from, end: range.end });
   return parts;
 }
 

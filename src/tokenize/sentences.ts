@@ -2,6 +2,7 @@
  * Sentence borders by rules: one regular expression finds candidates (terminators and line breaks), and what
  * stands around a candidate decides. No model, no dictionary beyond common abbreviations.
  */
+import { runSteps, type Steps } from '../core/steps.ts';
 import { isUnspaced } from './groups.ts';
 import type { TextRange } from './types.ts';
 
@@ -94,6 +95,14 @@ function breakEnds(text: string, found: { at: number; end: number; lineStart: nu
  * Linear time; a border depends on the text before it and on the first characters after it.
  */
 export function sentenceRanges(text: string): TextRange[] {
+  return runSteps(sentenceSteps(text));
+}
+
+/** Candidates looked at between two places to stop. */
+const candidateStride = 256;
+
+/** `sentenceRanges` in steps. */
+export function* sentenceSteps(text: string): Steps<TextRange[]> {
   const ranges: TextRange[] = [];
   let start = 0;
   let firstSolid = skipBlank(text, 0);
@@ -105,10 +114,15 @@ export function sentenceRanges(text: string): TextRange[] {
     start = end;
     firstSolid = skipBlank(text, end);
   };
-  candidate.lastIndex = 0;
-  for (let found = candidate.exec(text); found !== null; found = candidate.exec(text)) {
+  let from = 0; // the expression is shared: others may use it at every stop
+  for (let done = 1; ; done++) {
+    if (done % candidateStride === 0) yield;
+    candidate.lastIndex = from;
+    const found = candidate.exec(text);
+    if (found === null) break;
     const at = found.index;
     const end = at + found[0].length;
+    from = end;
     if (isBreak(text.charCodeAt(at))) {
       if (breakEnds(text, { at, end, lineStart })) cut(end);
       lineStart = end;
@@ -117,7 +131,7 @@ export function sentenceRanges(text: string): TextRange[] {
     const next = skipBlank(text, end);
     if (!terminatorEnds(text, { at, end, next, lineStart })) continue;
     cut(next);
-    candidate.lastIndex = next;
+    from = next;
     if (text.slice(end, next).includes('\n')) lineStart = next;
   }
   if (start < text.length) ranges.push({ start, end: text.length });

@@ -1,4 +1,5 @@
 /** Code: only lines that are nothing but comment may go, never code. */
+import type { Steps } from '../../core/steps.ts';
 import { whyCode } from '../mask.ts';
 import { rowScores } from './lines.ts';
 import type { UnitPlan } from './plan.ts';
@@ -40,14 +41,14 @@ const directive =
  * Comment lines as units that may go; everything else is forced. Null when the language cannot be told, or when
  * strings and comments do not balance under its rules.
  */
-export function planCode(text: string, question: string): UnitPlan | null {
-  const syntax = syntaxOf(text);
+export function* planCode(text: string, question: string): Steps<UnitPlan | null> {
+  const syntax = yield* syntaxOf(text);
   if (syntax === null) return null;
-  const lines = classify(text, syntax);
+  const lines = yield* classify(text, syntax);
   if (lines === null || !lines.some((line) => line.comment)) return null;
   const starts = Uint32Array.from(lines, (line) => line.start);
   const ends = Uint32Array.from(lines, (line) => line.end);
-  const scores = rowScores(
+  const scores = yield* rowScores(
     lines.map(({ comment, start, end }) => (comment ? text.slice(start, end) : '')),
     question,
   );
@@ -56,11 +57,16 @@ export function planCode(text: string, question: string): UnitPlan | null {
   return { units: { starts, ends }, scores, forced };
 }
 
-function syntaxOf(text: string): CommentSyntax | null {
-  const count = (pattern: RegExp): number => text.match(pattern)?.length ?? 0;
-  const c = count(/[;{}]\s*$|^\s*\/\/|^\s*\/?\*/gmu);
-  const hash = count(/^\s*#\s|:\s*$|^\s*(?:def|import|from|elif|fi|done|end)\b/gmu);
-  const dash = count(/^\s*--\s|^\s*(?:SELECT|INSERT|CREATE|FROM|WHERE|local)\b/gimu);
+function* syntaxOf(text: string): Steps<CommentSyntax | null> {
+  const count = function* (pattern: RegExp): Steps<number> {
+    let found = 0;
+    for (const _ of text.matchAll(pattern)) if (++found % 256 === 0) yield;
+    yield;
+    return found;
+  };
+  const c = yield* count(/[;{}]\s*$|^\s*\/\/|^\s*\/?\*/gmu);
+  const hash = yield* count(/^\s*#\s|:\s*$|^\s*(?:def|import|from|elif|fi|done|end)\b/gmu);
+  const dash = yield* count(/^\s*--\s|^\s*(?:SELECT|INSERT|CREATE|FROM|WHERE|local)\b/gimu);
   const best = Math.max(c, hash, dash);
   if (best < 2) return null;
   if (best === c) return /^\s*#\s/mu.test(text) && hash * 2 > c ? null : cLike;
@@ -76,15 +82,17 @@ interface CodeLine {
 }
 
 /** Walks the text once with the state of strings and block comments; null when it ends inside one. */
-function classify(text: string, syntax: CommentSyntax): CodeLine[] | null {
+function* classify(text: string, syntax: CommentSyntax): Steps<CodeLine[] | null> {
   const lines: CodeLine[] = [];
   let open: string | null = null; // the delimiter that closes what is open
   let inComment = false;
+  let steps = 0;
   for (const match of text.matchAll(/[^\n]*\n|[^\n]+$/gu)) {
     const line = match[0];
     const before = { open, inComment };
     let code = open !== null && !inComment;
     for (let i = 0; i < line.length;) {
+      if (++steps % 2_048 === 0) yield;
       const step: Step = open === null ? stepOutside(line, i, syntax) : stepInside(line, i, open);
       if (step.code) code ||= !inComment;
       if (step.opens !== undefined) [open, inComment] = [step.opens, step.comment ?? false];

@@ -1,5 +1,6 @@
 /** Unified diffs: headers bring their place along, changed lines come before context lines. */
-import { terms } from '../bm25.ts';
+import type { Steps } from '../../core/steps.ts';
+import { termsSteps } from '../bm25.ts';
 import { lineUnits, questionScores, rarityScores, unitTexts } from './lines.ts';
 import type { UnitPlan } from './plan.ts';
 
@@ -12,14 +13,14 @@ const fileLine =
  * Changed lines are worth more than any context line; context counts the more the nearer a change is. A kept line
  * brings its hunk header, a hunk header its file header. A diff that lost context lines is for reading, not for `patch`.
  */
-export function planDiff(text: string, question: string): UnitPlan | null {
-  const units = lineUnits(text);
+export function* planDiff(text: string, question: string): Steps<UnitPlan | null> {
+  const units = yield* lineUnits(text);
   const lines = unitTexts(text, units);
   const kinds = lineKinds(lines);
   if (!kinds.includes('change')) return null;
-  const lineTerms = lines.map(terms);
-  const asked = questionScores(lineTerms, question);
-  const rare = rarityScores(lineTerms);
+  const lineTerms = yield* termsSteps(lines);
+  const asked = yield* questionScores(lineTerms, question);
+  const rare = yield* rarityScores(lineTerms);
   const near = distanceToChange(kinds);
   const scores = asked.map((value, i) => {
     const base = kinds[i] === 'change' ? 100 : -Math.min(50, near[i] ?? 0);

@@ -1,4 +1,5 @@
 /** A scanner for JSON text that keeps offsets: one group per lexeme or run of white space, one node per value. */
+import { runSteps, type Steps } from '../../core/steps.ts';
 import type { GroupRanges } from '../mask.ts';
 import type { TextRange } from '../../tokenize/types.ts';
 
@@ -31,12 +32,18 @@ const deepest = 200;
 
 /** Null when the text is not one JSON value, or several on lines of their own. */
 export function scanJson(text: string): JsonScan | null {
-  const groups = lexemes(text);
+  return runSteps(scanSteps(text));
+}
+
+/** `scanJson` in steps. */
+export function* scanSteps(text: string): Steps<JsonScan | null> {
+  const groups = yield* lexemes(text);
   if (groups === null) return null;
   const parser = new Parser(text, groups);
   const roots: JsonNode[] = [];
   while (parser.at >= 0) {
-    const root = parser.value(null, null, 0);
+    const root = yield* parser.value(null, null, 0);
+    yield;
     if (root === null || !parses(text, groups, root)) return null;
     roots.push(root);
   }
@@ -62,19 +69,23 @@ export function isJson(text: string): boolean {
   }
 }
 
+/** Lexemes read between two places to stop. */
+const lexemeStride = 1_024;
+
 type Lexemes = GroupRanges & { readonly blank: Uint8Array };
 
-function lexemes(text: string): Lexemes | null {
+function* lexemes(text: string): Steps<Lexemes | null> {
   const starts: number[] = [];
   const ends: number[] = [];
   const blank: number[] = [];
-  lexeme.lastIndex = 0;
-  while (lexeme.lastIndex < text.length) {
-    const start = lexeme.lastIndex;
+  for (let start = 0; start < text.length;) {
+    if (starts.length % lexemeStride === 0) yield;
+    lexeme.lastIndex = start; // the expression is shared: others may use it at every stop
     const match = lexeme.exec(text);
     if (match === null) return null;
     starts.push(start);
-    ends.push(lexeme.lastIndex);
+    start = lexeme.lastIndex;
+    ends.push(start);
     blank.push(match[1] === undefined ? 0 : 1);
   }
   return {
@@ -87,6 +98,7 @@ function lexemes(text: string): Lexemes | null {
 class Parser {
   /** Group of the next lexeme, -1 at the end. */
   at: number;
+  #values = 0;
   readonly #text: string;
   readonly #groups: Lexemes;
 
@@ -112,11 +124,11 @@ class Parser {
     return here;
   }
 
-  value(
+  *value(
     parent: JsonNode | null,
     key: { group: number; colon: number } | null,
     depth: number,
-  ): JsonNode | null {
+  ): Steps<JsonNode | null> {
     const opens = this.#character();
     if (opens === '' || ',:]}'.includes(opens) || depth > deepest) return null;
     const here = this.#step();
@@ -131,19 +143,21 @@ class Parser {
       comma: -1,
     };
     if (node.kind === 'scalar') return node;
-    return this.#children(node, depth) ? node : null;
+    return (yield* this.#children(node, depth)) ? node : null;
   }
 
   #range(group: number): TextRange {
     return { start: this.#groups.starts[group] ?? 0, end: this.#groups.ends[group] ?? 0 };
   }
 
-  #children(node: JsonNode, depth: number): boolean {
+  *#children(node: JsonNode, depth: number): Steps<boolean> {
     const closes = node.kind === 'array' ? ']' : '}';
     let afterComma = false;
     while (this.#character() !== closes || afterComma) {
-      const child =
-        node.kind === 'array' ? this.value(node, null, depth + 1) : this.#member(node, depth);
+      if (++this.#values % lexemeStride === 0) yield;
+      const child = yield* node.kind === 'array'
+        ? this.value(node, null, depth + 1)
+        : this.#member(node, depth);
       if (child === null) return false;
       node.children.push(child);
       afterComma = this.#character() === ',';
@@ -155,10 +169,10 @@ class Parser {
     return true;
   }
 
-  #member(node: JsonNode, depth: number): JsonNode | null {
+  *#member(node: JsonNode, depth: number): Steps<JsonNode | null> {
     if (this.#character() !== '"') return null;
     const group = this.#step();
     if (this.#character() !== ':') return null;
-    return this.value(node, { group, colon: this.#step() }, depth + 1);
+    return yield* this.value(node, { group, colon: this.#step() }, depth + 1);
   }
 }

@@ -1,17 +1,22 @@
 /** JSON: white space first, then array elements and object members, by the text itself and never by re-printing it. */
+import { mapSteps, type Steps } from '../../core/steps.ts';
+import { countInSteps } from '../../tokenize/in-steps.ts';
 import { terms } from '../bm25.ts';
-import { groupCosts, rankGroups, searchCut } from '../budget.ts';
-import { declaredOnly, survivorGroups } from '../guards.ts';
-import { maskFromKeep, renderMask, whyCode } from '../mask.ts';
+import { costSteps, rankGroups, searchCutSteps } from '../budget.ts';
+import { declaredOnly, survivorSteps } from '../guards.ts';
+import { maskFromKeep, renderSteps, whyCode } from '../mask.ts';
 import type { KeepMask } from '../../core/mask.ts';
-import type { TextTokenizer } from '../../tokenize/types.ts';
+import type { Encoding, TextTokenizer } from '../../tokenize/types.ts';
 import type { Survivors } from '../types.ts';
 import { questionScores, rarityScores } from './lines.ts';
-import { scanJson } from './json-scan.ts';
+import type { RenderedText } from '../select.ts';
+import { scanSteps } from './json-scan.ts';
 import type { JsonNode, JsonScan } from './json-scan.ts';
 
 export interface JsonInput {
   readonly text: string;
+  /** Of `text`. */
+  readonly encoding: Encoding;
   readonly question: string;
   readonly survivors: Survivors;
   readonly budgetTokens: number;
@@ -20,6 +25,7 @@ export interface JsonInput {
 
 export interface JsonChoice {
   readonly mask: KeepMask;
+  readonly rendered: RenderedText;
   /** The smallest valid text with what must survive is above the budget. */
   readonly belowSurvivors: boolean;
 }
@@ -30,14 +36,20 @@ export interface JsonChoice {
  * duplicate keys stay as they are.
  * Nothing is left of a text whose only unit is too long: then only its white space goes. Null when it is no JSON.
  */
-export function chooseJson(input: JsonInput): JsonChoice | null {
-  const scan = scanJson(input.text);
+export function* chooseJson(input: JsonInput): Steps<JsonChoice | null> {
+  const scan = yield* scanSteps(input.text);
   if (scan === null) return null;
   const lossless = keepAll(scan);
-  const minified = renderMask(input.text, lossless);
-  if (input.tokenizer.count(minified) <= input.budgetTokens)
-    return { mask: lossless, belowSurvivors: false };
-  return chooseNodes(input, scan);
+  const minified = yield* renderCounted(input, lossless);
+  if (minified.tokens <= input.budgetTokens)
+    return { mask: lossless, rendered: minified, belowSurvivors: false };
+  return yield* chooseNodes(input, scan, { mask: lossless, rendered: minified });
+}
+
+function* renderCounted({ text, tokenizer }: JsonInput, mask: KeepMask): Steps<RenderedText> {
+  yield;
+  const rendered = yield* renderSteps(text, mask);
+  return { text: rendered, tokens: yield* countInSteps(tokenizer, rendered) };
 }
 
 function keepAll(scan: JsonScan): KeepMask {
@@ -48,17 +60,22 @@ function keepAll(scan: JsonScan): KeepMask {
 }
 
 /** Nodes that are taken or left as one: scalars, and containers that are small or rows of an array. */
-function chooseNodes(input: JsonInput, scan: JsonScan): JsonChoice {
-  const { text, tokenizer, budgetTokens } = input;
-  const costs = groupCosts(tokenizer.encode(text), scan.groups).map((cost, i) =>
+function* chooseNodes(
+  input: JsonInput,
+  scan: JsonScan,
+  lossless: Omit<JsonChoice, 'belowSurvivors'>,
+): Steps<JsonChoice> {
+  const { text, encoding, budgetTokens } = input;
+  const costs = (yield* costSteps(encoding, scan.groups)).map((cost, i) =>
     scan.blank[i] === 1 ? 0 : cost,
   );
   const sums = prefixSums(costs);
   const costOf = ({ first, last }: JsonNode): number => (sums[last + 1] ?? 0) - (sums[first] ?? 0);
   const units = selectableUnits(scan, costOf, budgetTokens);
-  const scores = nodeScores(input, scan, units);
+  yield;
+  const scores = yield* nodeScores(input, scan, units);
   const order = rankGroups(scores, [], 'score');
-  const marked = survivorGroups(text, scan.groups, declaredOnly(input.survivors));
+  const marked = yield* survivorSteps(text, scan.groups, declaredOnly(input.survivors));
   const fixed = new Set(
     units.filter(({ first, last }) => marked.subarray(first, last + 1).includes(1)),
   );
@@ -67,15 +84,26 @@ function chooseNodes(input: JsonInput, scan: JsonScan): JsonChoice {
     return unit === undefined || fixed.has(unit) ? [] : [unit];
   });
   const free = affordable({ fixed, ranked, costOf, costs, budget: budgetTokens });
-  const at = (count: number): { mask: KeepMask; tokens: number; kept: number } => {
+  const at = function* (count: number): Steps<NodeTrial> {
+    yield;
     const taken = new Set<JsonNode>([...fixed, ...free.slice(0, count)]);
     const mask = nodeMask(scan, taken);
-    return { mask, tokens: tokenizer.count(renderMask(text, mask)), kept: taken.size };
+    const rendered = yield* renderCounted(input, mask);
+    return { mask, rendered, tokens: rendered.tokens, kept: taken.size };
   };
   const range = { guess: free.length, most: free.length, budget: budgetTokens };
-  const found = searchCut(at, range) ?? at(0);
-  if (found.kept === 0) return { mask: keepAll(scan), belowSurvivors: true };
-  return { mask: found.mask, belowSurvivors: found.tokens > budgetTokens };
+  const found = (yield* searchCutSteps(at, range)) ?? (yield* at(0));
+  if (found.kept === 0) return { ...lossless, belowSurvivors: true };
+  const { mask, rendered, tokens } = found;
+  return { mask, rendered, belowSurvivors: tokens > budgetTokens };
+}
+
+interface NodeTrial {
+  readonly mask: KeepMask;
+  readonly rendered: RenderedText;
+  readonly tokens: number;
+  /** Number of nodes that stay. */
+  readonly kept: number;
 }
 
 function prefixSums(values: ArrayLike<number>): Float64Array {
@@ -140,15 +168,24 @@ function selectableUnits(
 const identifier = /"[^"\s]{0,64}?(?:\p{L}[^"\s]{0,64}?\p{N}|\p{N}[^"\s]{0,64}?\p{L})/u;
 
 /** Words of the keys above and of the node itself against the question, how rare the words are, identifiers first. */
-function nodeScores(input: JsonInput, scan: JsonScan, units: readonly JsonNode[]): Float64Array {
+function* nodeScores(
+  input: JsonInput,
+  scan: JsonScan,
+  units: readonly JsonNode[],
+): Steps<Float64Array> {
   const textOf = (node: JsonNode): string =>
     input.text.slice(scan.groups.starts[node.first], scan.groups.ends[node.last]);
-  const unitTerms = units.map((node) => terms(`${keysAbove(node, input.text)} ${textOf(node)}`));
-  const asked = questionScores(unitTerms, input.question);
-  const rare = rarityScores(unitTerms);
+  const length = (node: JsonNode): number => 64 + textOf(node).length;
+  const unitTerms = yield* mapSteps(
+    units,
+    (node) => terms(`${keysAbove(node, input.text)} ${textOf(node)}`),
+    length,
+  );
+  const asked = yield* questionScores(unitTerms, input.question);
+  const rare = yield* rarityScores(unitTerms);
+  const named = yield* mapSteps(units, (node) => identifier.test(textOf(node)), length);
   return asked.map((value, i) => {
-    const node = units[i];
-    const names = node !== undefined && identifier.test(textOf(node)) ? 1 : 0;
+    const names = named[i] === true ? 1 : 0;
     return 1.5 * value + 0.5 * (rare[i] ?? 0) + 2 * names + 0.5 / (1 + i);
   });
 }

@@ -1,5 +1,6 @@
 /** Logs: lines ranked by how rare their template is, how severe they are, and what the question says. */
-import { terms, zScores } from '../bm25.ts';
+import { mapSteps, type Steps } from '../../core/steps.ts';
+import { termsSteps, zScores } from '../bm25.ts';
 import { lineUnits, questionScores, rarityScores, unitTexts } from './lines.ts';
 import type { UnitPlan } from './plan.ts';
 
@@ -26,20 +27,22 @@ export function logTemplate(line: string): string {
     .trim();
 }
 
-export function planLog(text: string, question: string): UnitPlan | null {
-  const units = lineUnits(text);
+/** How much of a line is looked at. */
+const compared = (line: string): number => Math.min(templateLength, line.length);
+
+export function* planLog(text: string, question: string): Steps<UnitPlan | null> {
+  const units = yield* lineUnits(text);
   if (units.starts.length < 2) return null;
   const lines = unitTexts(text, units);
-  const templates = lines.map(logTemplate);
+  const templates = yield* mapSteps(lines, logTemplate, compared);
   const times = new Map<string, number>();
   for (const template of templates) times.set(template, (times.get(template) ?? 0) + 1);
   const rarity = zScores(
     templates.map((template) => Math.log(lines.length / (times.get(template) ?? 1))),
   );
-  const lineTerms = templates.map(terms);
-  const words = rarityScores(lineTerms);
-  const severity = zScores(lines.map(severityOf));
-  const asked = questionScores(lines.map(terms), question);
+  const words = yield* rarityScores(yield* termsSteps(templates));
+  const severity = zScores(yield* mapSteps(lines, severityOf, compared));
+  const asked = yield* questionScores(yield* termsSteps(lines), question);
   const seen = new Set<string>();
   const scores = rarity.map((value, i) => {
     const template = templates[i] ?? '';

@@ -1,4 +1,5 @@
 /** HTML and XML: what never reads as text goes first, then whole blocks; tags stay balanced. */
+import { mapSteps, type Steps } from '../../core/steps.ts';
 import { whyCode } from '../mask.ts';
 import { rowScores } from './lines.ts';
 import type { UnitPlan } from './plan.ts';
@@ -29,39 +30,42 @@ interface Block {
  * Units: the smallest block elements, and scripts, styles and comments (ranked last). Everything between them is
  * forced. Where tags do not balance only scripts, styles and comments are units. Null when there is no unit.
  */
-export function planMarkup(text: string, question: string): UnitPlan | null {
-  if (!closesAll(text)) return null;
+export function* planMarkup(text: string, question: string): Steps<UnitPlan | null> {
+  if (!(yield* closesAll(text))) return null;
   const html = /<(?:html|body|div|p|span|table|ul|script)\b/iu.test(text);
-  const hidden = hiddenRanges(text, html);
-  const found = blockElements(text, hidden, html);
+  const hidden = yield* hiddenRanges(text, html);
+  const found = yield* blockElements(text, hidden, html);
   const leaves = (found ?? []).filter((block) => !block.nested);
   const units = [...hidden.map((range) => ({ ...range, hidden: true })), ...leaves]
     .map((range) => ({ start: range.start, end: range.end, hidden: 'hidden' in range }))
     .sort((a, b) => a.start - b.start)
     .filter((unit, i, all) => i === 0 || unit.start >= (all[i - 1]?.end ?? 0));
   if (units.length === 0) return null;
-  return assemble(text, question, units);
+  return yield* assemble(text, question, units);
 }
 
 /** Every comment, script and style is closed; keeps the patterns from searching to the end again and again. */
-function closesAll(text: string): boolean {
+function* closesAll(text: string): Steps<boolean> {
   const count = (pattern: RegExp): number => text.match(pattern)?.length ?? 0;
-  return (
-    count(/<!--/gu) <= count(/-->/gu) &&
-    count(/<(?:script|style|noscript|template|svg)\b/giu) <=
-      count(/<\/(?:script|style|noscript|template|svg)\s*>/giu)
-  );
+  yield;
+  if (count(/<!--/gu) > count(/-->/gu)) return false;
+  yield;
+  const opened = count(/<(?:script|style|noscript|template|svg)\b/giu);
+  yield;
+  return opened <= count(/<\/(?:script|style|noscript|template|svg)\s*>/giu);
 }
 
-function assemble(
+function* assemble(
   text: string,
   question: string,
   units: readonly { start: number; end: number; hidden: boolean }[],
-): UnitPlan {
-  const rows = rowScores(
-    units.map((unit) => text.slice(unit.start, unit.end).replace(/<[^>]*>/gu, ' ')),
-    question,
+): Steps<UnitPlan> {
+  const visible = yield* mapSteps(
+    units,
+    (unit) => text.slice(unit.start, unit.end).replace(/<[^>]*>/gu, ' '),
+    (unit) => unit.end - unit.start,
   );
+  const rows = yield* rowScores(visible, question);
   const starts: number[] = [];
   const ends: number[] = [];
   const scores: number[] = [];
@@ -88,27 +92,36 @@ function assemble(
   };
 }
 
-function hiddenRanges(text: string, html: boolean): { start: number; end: number }[] {
-  const patterns = html ? [comment, opaque] : [comment];
-  const ranges = patterns
-    .flatMap((pattern) => [...text.matchAll(pattern)])
-    .map((match) => ({ start: match.index, end: match.index + match[0].length }))
-    .sort((a, b) => a.start - b.start);
+function* hiddenRanges(text: string, html: boolean): Steps<{ start: number; end: number }[]> {
+  const ranges: { start: number; end: number }[] = [];
+  for (const pattern of html ? [comment, opaque] : [comment]) {
+    for (const match of text.matchAll(pattern)) {
+      ranges.push({ start: match.index, end: match.index + match[0].length });
+      yield;
+    }
+  }
+  ranges.sort((a, b) => a.start - b.start);
   return ranges.filter((range, i) => i === 0 || range.start >= (ranges[i - 1]?.end ?? 0));
 }
 
+function* tagsOf(text: string): Steps<RegExpExecArray[]> {
+  const tags: RegExpExecArray[] = [];
+  for (const match of text.matchAll(tag)) if (tags.push(match) % 64 === 0) yield;
+  return tags;
+}
+
 /** Block elements in order of their end; null when an element is not closed in order. */
-function blockElements(
+function* blockElements(
   text: string,
   hidden: readonly { start: number; end: number }[],
   html: boolean,
-): Block[] | null {
+): Steps<Block[] | null> {
   const open: { name: string; start: number; nested: boolean }[] = [];
   const found: Block[] = [];
-  for (const match of text.matchAll(tag)) {
-    const name = match[2]?.toLowerCase();
+  for (const match of yield* tagsOf(text)) {
+    const name = (match[2] ?? '').toLowerCase();
     const at = match.index;
-    if (name === undefined || isInside(at, hidden) || isAlone(match, html)) continue;
+    if (name === '' || isInside(at, hidden) || isAlone(match, html)) continue;
     if (match[1] !== '/') {
       open.push({ name, start: at, nested: false });
       continue;
@@ -118,7 +131,7 @@ function blockElements(
     const block = !html || blocks.has(name);
     if (block) found.push({ start: top.start, end: at + match[0].length, nested: top.nested });
     const parent = open.at(-1);
-    if (parent !== undefined) parent.nested ||= top.nested || block;
+    if (parent !== undefined && (top.nested || block)) parent.nested = true;
   }
   return open.length === 0 ? found : null;
 }

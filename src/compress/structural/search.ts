@@ -1,5 +1,6 @@
 /** Lists of search results: a kept line brings the title or path of its result along. */
-import { relevanceToQuestion } from '../relevance.ts';
+import type { Steps } from '../../core/steps.ts';
+import { relevanceSteps } from '../relevance.ts';
 import type { PoolUnit } from '../relevance.ts';
 import type { GroupRanges } from '../mask.ts';
 import { lineUnits, rowScores, unitTexts } from './lines.ts';
@@ -10,11 +11,12 @@ const numbered = /^\s*(?:\[?\d{1,4}[\]).:]|#{1,6}\s|[-*]\s+\[|(?:Title|Result|So
 const address = /^\s*(?:(?:URL|Link|Source|Path|File)\s*:|https?:\/\/|www\.)/iu;
 
 /** Results are documents, their lines units. Without a question rare lines and early results come first. */
-export function planSearch(text: string, question: string): UnitPlan | null {
-  const units = lineUnits(text);
+export function* planSearch(text: string, question: string): Steps<UnitPlan | null> {
+  const units = yield* lineUnits(text);
   const lines = unitTexts(text, units);
   if (lines.length < 2) return null;
   const starts = itemStarts(text, units, lines);
+  yield;
   let document = -1;
   let position = 0;
   const pool = lines.map((line, i): PoolUnit => {
@@ -23,8 +25,10 @@ export function planSearch(text: string, question: string): UnitPlan | null {
   });
   const scores =
     question.trim() === ''
-      ? rowScores(lines, '').map((value, i) => value - 0.5 * Math.log1p(pool[i]?.position ?? 0))
-      : relevanceToQuestion(pool, question);
+      ? (yield* rowScores(lines, '')).map(
+          (value, i) => value - 0.5 * Math.log1p(pool[i]?.position ?? 0),
+        )
+      : yield* relevanceSteps(pool, question);
   const companions = titleCompanions(pool, lines);
   return { units, scores, forced: new Uint8Array(lines.length), companions };
 }

@@ -1,16 +1,17 @@
 /** Structural compression: each kind of content by its own syntax, decided per segment within its own share. */
 import type { ContentKind } from '../../core/span.ts';
 import type { KeepMask } from '../../core/mask.ts';
-import { declaredOnly, survivorGroups } from '../guards.ts';
+import type { Steps } from '../../core/steps.ts';
+import { declaredOnly, survivorSteps } from '../guards.ts';
 import { runJob } from '../job.ts';
 import type { JobDecision, OpenJob, OpenSegment, SegmentDecision } from '../job.ts';
-import { renderMask, whyCode } from '../mask.ts';
-import { selectUnits } from '../select.ts';
+import { whyCode } from '../mask.ts';
+import { type RenderedText, selectSteps } from '../select.ts';
 import type { Compressor, CompressorDeps } from '../types.ts';
 import { planCode } from './code.ts';
 import { planDiff } from './diff.ts';
 import { chooseJson } from './json.ts';
-import { scanJson } from './json-scan.ts';
+import { scanSteps } from './json-scan.ts';
 import { planLog } from './log.ts';
 import { planMarkup } from './markup.ts';
 import type { Planner } from './plan.ts';
@@ -37,52 +38,59 @@ const planners: Readonly<Record<Exclude<ContentKind, 'prose' | 'json'>, Planner>
 
 interface Choice {
   readonly mask: KeepMask;
+  readonly rendered: RenderedText;
   readonly belowSurvivors: boolean;
 }
 
-export function decideStructural(input: OpenJob): JobDecision {
+export async function decideStructural(input: OpenJob): Promise<JobDecision> {
   const segments = new Map<number, SegmentDecision>();
   const notes: string[] = [];
   for (const segment of input.open) {
-    const choice = choose(input, segment);
+    const choice = await input.turns.run(choose(input, segment));
     if (choice === null) {
       segments.set(segment.index, { mask: null, method: 'structural', skipped: 'no-method' });
       notes.push('structure-unknown');
       continue;
     }
     if (choice.belowSurvivors) notes.push('budget-below-survivors');
-    const { text, content } = segment.segment;
-    if (!isValid(content, renderMask(text, choice.mask))) {
+    const { mask, rendered } = choice;
+    if (!(await input.turns.run(validSteps(segment.segment.content, rendered.text)))) {
       segments.set(segment.index, { mask: null, method: 'structural', skipped: 'no-method' });
       notes.push('structure-invalid');
       continue;
     }
-    segments.set(segment.index, { mask: choice.mask, method: 'structural', guards: 'units' });
+    segments.set(segment.index, { mask, method: 'structural', guards: 'units', rendered });
   }
   return { segments, notes };
 }
 
-function choose(input: OpenJob, { segment, budgetTokens }: OpenSegment): Choice | null {
+function* choose(
+  input: OpenJob,
+  { segment, encoding, budgetTokens }: OpenSegment,
+): Steps<Choice | null> {
   const { job, deps } = input;
   const { text, content } = segment;
   const { question, survivors } = job;
+  const { tokenizer } = deps;
   if (content === 'prose') return null;
   if (content === 'json')
-    return chooseJson({ text, question, survivors, budgetTokens, tokenizer: deps.tokenizer });
-  const plan = planners[content](text, question);
+    return yield* chooseJson({ text, encoding, question, survivors, budgetTokens, tokenizer });
+  const plan = yield* planners[content](text, question);
   if (plan === null) return null;
-  const declared = survivorGroups(text, plan.units, declaredOnly(survivors));
+  const declared = yield* survivorSteps(text, plan.units, declaredOnly(survivors));
   const forced = plan.forced.map((code, i) =>
     declared[i] === 1 && code === 0 ? whyCode('survivor') : code,
   );
-  const { masks, belowSurvivors } = selectUnits({
-    segments: [{ text, ...plan, forced }],
+  const result = yield* selectSteps({
+    segments: [{ text, encoding, ...plan, forced }],
     budgetTokens,
-    tokenizer: deps.tokenizer,
+    tokenizer,
     cutAway: null,
   });
-  const mask = masks[0];
-  return mask === undefined || nothingKept(mask) ? null : { mask, belowSurvivors };
+  const mask = result.masks[0];
+  const rendered = result.rendered[0];
+  if (mask === undefined || rendered === undefined || nothingKept(mask)) return null;
+  return { mask, rendered, belowSurvivors: result.belowSurvivors };
 }
 
 function nothingKept(mask: KeepMask): boolean {
@@ -90,6 +98,6 @@ function nothingKept(mask: KeepMask): boolean {
 }
 
 /** Does the result still read as what it was? Line-wise kinds cannot break; JSON can, and is parsed again. */
-function isValid(content: ContentKind, text: string): boolean {
-  return content !== 'json' || scanJson(text) !== null;
+function* validSteps(content: ContentKind, text: string): Steps<boolean> {
+  return content !== 'json' || (yield* scanSteps(text)) !== null;
 }

@@ -1,4 +1,5 @@
 /** Tables (Markdown, CSV, TSV, aligned columns): the header stays, rows are ranked. */
+import type { Steps } from '../../core/steps.ts';
 import { whyCode } from '../mask.ts';
 import type { GroupRanges } from '../mask.ts';
 import { lineUnits, rowScores, unitTexts } from './lines.ts';
@@ -7,11 +8,11 @@ import type { UnitPlan } from './plan.ts';
 const pipeRow = /^\s*\|.*\|\s*$|^[^|\n]+(?:\|[^|\n]*)+$/u;
 const rule = /^\s*[|+]?\s*:?-{2,}[\s|:+=-]*$|^[\s+=-]{4,}$/u;
 
-export function planTable(text: string, question: string): UnitPlan | null {
-  const units = csvRows(text) ?? lineUnits(text);
+export function* planTable(text: string, question: string): Steps<UnitPlan | null> {
+  const units = (yield* csvRows(text)) ?? (yield* lineUnits(text));
   const rows = unitTexts(text, units);
   if (rows.length < 3) return null;
-  const scores = rowScores(rows, question);
+  const scores = yield* rowScores(rows, question);
   return { units, scores, forced: headerRows(rows) };
 }
 
@@ -29,13 +30,14 @@ function headerRows(rows: readonly string[]): Uint8Array {
 }
 
 /** Rows of a text with quoted cells that hold line breaks; null when no cell does. */
-function csvRows(text: string): GroupRanges | null {
+function* csvRows(text: string): Steps<GroupRanges | null> {
   const starts: number[] = [];
   const ends: number[] = [];
   let quoted = false;
   let multiLine = false;
   let start = 0;
   for (let i = 0; i <= text.length; i++) {
+    if (i % 16_384 === 0) yield;
     const character = text.charAt(i);
     if (character === '"') quoted = !quoted;
     const ends_ = i === text.length || character === '\n';
