@@ -15,6 +15,7 @@ import { createGateway } from './gateway/gateway.ts';
 import type { CompressTextInput, CompressTextResult, Gateway } from './gateway/types.ts';
 import { createServer, type ProxyServer } from './http/server.ts';
 import { defectFields } from './observe/defect.ts';
+import { modelFolder } from './models.ts';
 import { createObserver } from './observe/observer.ts';
 import type { Observer } from './observe/types.ts';
 import { createMemoryLedger } from './reuse/memory-ledger.ts';
@@ -37,7 +38,7 @@ export interface Sluice {
   compress(input: CompressTextInput): Promise<CompressTextResult>;
   /** The compressor of a method or baseline, over the same tokenizer and scorers. */
   compressor(method: MethodName | BaselineName): Compressor;
-  /** Starts the proxy on the configured host and port. */
+  /** Starts the proxy on the configured host and port, with its backend loaded. @throws SluiceError MODEL_INVALID */
   listen(): Promise<{ readonly host: string; readonly port: number; readonly url: string }>;
   /** Stops accepting, waits for running requests, frees workers and sockets. */
   close(): Promise<void>;
@@ -84,7 +85,8 @@ export async function createSluice(input: unknown = {}): Promise<Sluice> {
     observer,
     compress: (request) => gateway.compressText(request),
     compressor: compressors,
-    listen() {
+    async listen() {
+      await backend.start?.();
       server ??= serverOf(gateway, observer, config);
       return server.listen(config.host, config.port);
     },
@@ -100,10 +102,14 @@ function scorersOf(config: Config): Promise<ScorerPool> {
   return createScorers({
     surprisal: config.score.model ?? scoutFolder,
     keep: config.score.classifier,
+    vectors: modelFolder(config.score.vectors, 'vectors'),
+    table: modelFolder(config.score.table, 'table'),
+    pairs: modelFolder(config.score.pairs, 'pairs'),
     workers: config.score.workers,
     threads: config.score.threads,
     queue: config.score.queue,
     cacheEntries: config.score.cache_entries,
+    vectorBytes: config.score.vector_bytes,
   });
 }
 

@@ -37,12 +37,23 @@ export async function createEmbeddedBackend(options: EmbeddedBackendOptions): Pr
     fingerprint: engine.fingerprint,
     tokenizer: engine.tokenizer,
     forward: (request, handler) => forward(request, handler, engine, options),
-    check: async () =>
-      engine.failure === null
-        ? { ok: true, detail: `${engine.name} is loaded` }
-        : { ok: false, detail: `${engine.name} has stopped: ${engine.failure}` },
+    start: () => engine.start(),
+    check: () => check(engine),
     close: () => engine.close(),
   };
+}
+
+/** Asking whether it is ready opens it: the answer is about the loaded model, never about the intention. */
+async function check(engine: Engine): Promise<{ ok: boolean; detail: string }> {
+  try {
+    await engine.start();
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    return { ok: false, detail: `${engine.name} is not loaded: ${why}` };
+  }
+  return engine.failure === null
+    ? { ok: true, detail: `${engine.name} is loaded` }
+    : { ok: false, detail: `${engine.name} has stopped: ${engine.failure}` };
 }
 
 function forward(

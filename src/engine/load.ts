@@ -1,4 +1,5 @@
 /** Main side of the embedded engine: starts the worker, hands it requests, bounds the queue. */
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Worker } from 'node:worker_threads';
 import { SluiceError } from '../core/errors.ts';
@@ -27,11 +28,17 @@ export interface LoadEngineOptions {
 /** Prompt and output together; far beyond the trained length, because the scheme caps distances. */
 const contextLimit = 8192;
 
-/** @throws SluiceError MODEL_INVALID when a file is missing or the graph cannot be opened */
+/**
+ * Reads what the folder says. The worker, its threads and its memory come with `start` or the first generation: whoever
+ * only compresses never pays for them.
+ * @throws SluiceError MODEL_INVALID when a file is missing
+ */
 export async function loadEngine(options: LoadEngineOptions): Promise<Engine> {
   const manifest = readManifest(options.folder);
+  const modelPath = join(options.folder, 'engine.onnx');
+  if (!existsSync(modelPath)) throw new SluiceError('MODEL_INVALID', `${modelPath} is missing`);
   const data: EngineWorkerData = {
-    modelPath: join(options.folder, 'engine.onnx'),
+    modelPath,
     shape: shapeOf(manifest, options.folder),
     eosId: manifest.eos_token_id,
     threads: options.threads,
@@ -39,27 +46,7 @@ export async function loadEngine(options: LoadEngineOptions): Promise<Engine> {
     cachedSequences: 16,
     cachedTokens: 4 * contextLimit,
   };
-  const worker = startModuleWorker(siblingModule('worker', import.meta.url), data);
-  await ready(worker);
-  return new WorkerEngine(worker, manifest, options);
-}
-
-function ready(worker: Worker): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const fail = (message: string, cause?: unknown): void => {
-      void worker.terminate();
-      reject(
-        new SluiceError('MODEL_INVALID', `The embedded engine did not start: ${message}`, {
-          cause,
-        }),
-      );
-    };
-    worker.once('error', (error: Error) => fail(error.message, error));
-    worker.once('message', (message: EngineMessage) => {
-      if (message.type === 'ready') resolve();
-      else fail(message.type === 'fatal' ? message.message : `unexpected ${message.type}`);
-    });
-  });
+  return new WorkerEngine(data, manifest, options);
 }
 
 function shapeOf(manifest: ModelManifest, folder: string): ModelShape {
@@ -90,35 +77,49 @@ function field(value: unknown, name: string): unknown {
     : undefined;
 }
 
+function notStarted(message: string, cause?: unknown): SluiceError {
+  const text = `The embedded engine did not start: ${message}`;
+  return new SluiceError('MODEL_INVALID', text, { cause });
+}
+
 class WorkerEngine implements Engine {
   readonly name: string;
   readonly tokenizer: Engine['tokenizer'];
   readonly bosId: number | null;
   readonly contextLimit = contextLimit;
   readonly fingerprint: string;
-  readonly #worker: Worker;
+  readonly #data: EngineWorkerData;
   readonly #queue: number;
   readonly #running = new Map<number, GenerateEvents>();
+  #worker: Worker | null = null;
+  #started: Promise<void> | null = null;
+  /** Settles `#started`; null when nobody waits for it. */
+  #starting: { resolve: () => void; reject: (error: Error) => void } | null = null;
   #nextId = 1;
   #broken: Error | null = null;
 
-  constructor(worker: Worker, manifest: ModelManifest, options: LoadEngineOptions) {
+  constructor(data: EngineWorkerData, manifest: ModelManifest, options: LoadEngineOptions) {
     this.name = manifest.name;
     this.tokenizer = loadTokenizer(options.folder);
     this.bosId = manifest.bos_token_id;
     const weights = manifest.files['engine.onnx']?.sha256 ?? '';
     this.fingerprint = `${manifest.name}@${manifest.version}:${weights.slice(0, 16)}:${this.tokenizer.id}`;
-    this.#worker = worker;
+    this.#data = data;
     this.#queue = options.queue;
-    worker.on('message', (message: EngineMessage) => this.#receive(message));
-    worker.on('error', (error: Error) => this.#fail(error));
-    worker.on('exit', () => this.#fail(new SluiceError('SCORER_FAILED', 'The worker has exited')));
-    // An idle engine never keeps a process alive; a running request does.
-    worker.unref();
   }
 
   get failure(): string | null {
     return this.#broken?.message ?? null;
+  }
+
+  start(): Promise<void> {
+    this.#started ??= new Promise((resolve, reject) => {
+      if (this.#broken === null) {
+        this.#starting = { resolve, reject };
+        this.#open();
+      } else reject(this.#broken);
+    });
+    return this.#started;
   }
 
   generate(request: GenerateRequest, events: GenerateEvents): () => void {
@@ -133,10 +134,12 @@ class WorkerEngine implements Engine {
         `The embedded engine already has ${this.#running.size} requests`,
       );
     }
+    // When it fails, it is `events` that hears of it. What is posted meanwhile waits for the worker.
+    this.start().catch(() => undefined);
     const id = this.#nextId;
     this.#nextId += 1;
     this.#running.set(id, events);
-    this.#worker.ref();
+    this.#worker?.ref();
     this.#post({ type: 'generate', id, request });
     return () => {
       if (this.#forget(id)) this.#post({ type: 'abort', id });
@@ -145,22 +148,48 @@ class WorkerEngine implements Engine {
 
   async close(): Promise<void> {
     this.#fail(new SluiceError('ABORTED', 'The embedded engine was closed'));
-    this.#worker.ref();
-    await this.#worker.terminate();
+    this.#worker?.ref();
+    await this.#worker?.terminate();
+  }
+
+  #open(): void {
+    const worker = startModuleWorker(siblingModule('worker', import.meta.url), this.#data);
+    this.#worker = worker;
+    worker.on('message', (message: EngineMessage) => this.#receive(message));
+    worker.on('error', (error: Error) =>
+      this.#fail(this.#starting === null ? error : notStarted(error.message, error)),
+    );
+    worker.on('exit', () => this.#fail(new SluiceError('SCORER_FAILED', 'The worker has exited')));
+  }
+
+  #ready(): void {
+    this.#starting?.resolve();
+    this.#starting = null;
+    this.#restUnlessBusy();
+  }
+
+  /** An idle engine never keeps a process alive; a starting one and a running request do. */
+  #restUnlessBusy(): void {
+    if (this.#running.size === 0 && this.#starting === null) this.#worker?.unref();
   }
 
   #forget(id: number): boolean {
     const known = this.#running.delete(id);
-    if (this.#running.size === 0) this.#worker.unref();
+    this.#restUnlessBusy();
     return known;
   }
 
   #post(command: EngineCommand): void {
-    this.#worker.postMessage(command);
+    this.#worker?.postMessage(command);
   }
 
   #receive(message: EngineMessage): void {
-    if (message.type === 'ready' || message.type === 'fatal') return;
+    if (message.type === 'ready') return this.#ready();
+    if (message.type === 'fatal') {
+      this.#fail(notStarted(message.message));
+      void this.#worker?.terminate();
+      return;
+    }
     const events = this.#running.get(message.id);
     if (events === undefined) return;
     switch (message.type) {
@@ -181,6 +210,8 @@ class WorkerEngine implements Engine {
 
   #fail(error: Error): void {
     this.#broken ??= error;
+    this.#starting?.reject(error);
+    this.#starting = null;
     for (const events of this.#running.values()) events.onError(error);
     this.#running.clear();
   }

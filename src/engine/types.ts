@@ -71,6 +71,8 @@ export interface Engine {
   readonly fingerprint: string;
   /** Why nothing can be generated any more, or null. */
   readonly failure: string | null;
+  /** Opens the model in its worker; without it the first generation does. @throws SluiceError MODEL_INVALID */
+  start(): Promise<void>;
   /** Starts a generation; the returned function aborts it and frees its slot. @throws SluiceError QUEUE_FULL */
   generate(request: GenerateRequest, events: GenerateEvents): () => void;
   close(): Promise<void>;
