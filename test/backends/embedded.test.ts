@@ -1,20 +1,25 @@
 /** The embedded backend: OpenAI bytes in, OpenAI bytes out. */
 import assert from 'node:assert/strict';
+import { cpSync, existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { createEmbeddedBackend } from '../../src/backends/embedded.ts';
 import { createTextStream } from '../../src/backends/embedded-text.ts';
 import type { Backend, ForwardHandle } from '../../src/backends/types.ts';
 import type { TextTokenizer } from '../../src/tokenize/types.ts';
 
+const options = {
+  folder: 'models/scout',
+  threads: 1,
+  maxTokens: 16,
+  queue: 4,
+  maxBodyBytes: 1 << 20,
+};
+
 let backend: Backend;
 before(async () => {
-  backend = await createEmbeddedBackend({
-    folder: 'models/scout',
-    threads: 1,
-    maxTokens: 16,
-    queue: 4,
-    maxBodyBytes: 1 << 20,
-  });
+  backend = await createEmbeddedBackend(options);
 });
 after(() => backend.close());
 
@@ -225,16 +230,54 @@ test('a tokenize body that is no JSON is a 400', async () => {
 });
 
 test('an engine that has stopped is not ready and says why', async () => {
-  const stopped = await createEmbeddedBackend({
-    folder: 'models/scout',
-    threads: 1,
-    maxTokens: 16,
-    queue: 4,
-    maxBodyBytes: 1 << 20,
-  });
+  const stopped = await createEmbeddedBackend(options);
   assert.equal((await stopped.check(null)).ok, true);
   await stopped.close();
   const check = await stopped.check(null);
   assert.equal(check.ok, false);
   assert.match(check.detail, /closed/);
+});
+
+const tasks = '/proc/self/task';
+const skip = existsSync(tasks) ? false : 'needs the thread list of Linux';
+
+test('no thread runs before somebody asks whether it is ready', { skip }, async () => {
+  const threads = (): number => readdirSync(tasks).length;
+  const before = threads();
+  const lazy = await createEmbeddedBackend(options);
+  assert.ok(threads() <= before, `${threads()} threads, ${before} before`);
+  assert.equal((await lazy.check(null)).ok, true);
+  assert.ok(threads() > before, `${threads()} threads, ${before} before`);
+  await lazy.close();
+});
+
+test('a model that cannot be opened: start says so, readiness says so, requests fail', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'sluice-engine-'));
+  try {
+    for (const name of ['manifest.json', 'tokenizer.json', 'tokenizer_config.json']) {
+      cpSync(join(options.folder, name), join(folder, name));
+    }
+    await assert.rejects(createEmbeddedBackend({ ...options, folder }), { code: 'MODEL_INVALID' });
+    writeFileSync(join(folder, 'engine.onnx'), 'no graph');
+    const broken = await createEmbeddedBackend({ ...options, folder });
+    const failed = new Promise<Error>((resolve) => {
+      broken.forward(
+        {
+          method: 'POST',
+          path: '/v1/completions',
+          headers: [],
+          body: Buffer.from('{"model":"m","prompt":"a"}'),
+        },
+        { onHead: () => {}, onData: () => true, onEnd: () => {}, onError: resolve },
+      );
+    });
+    await assert.rejects(broken.start?.() ?? Promise.resolve(), { code: 'MODEL_INVALID' });
+    const check = await broken.check(null);
+    assert.equal(check.ok, false);
+    assert.match(check.detail, /did not start/);
+    assert.match((await failed).message, /did not start/);
+    await broken.close();
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
 });
