@@ -10,6 +10,27 @@ import type { ModelManifest } from './score/types.ts';
 /** Where the models of this package lie, beside src/ and beside dist/. */
 const shippedModels = fileURLToPath(new URL('../models', import.meta.url));
 
+/** Roles whose model can be switched off, and the shipped folders for them: the first that is installed is used. */
+const shippedFor = {
+  vectors: ['minilm', 'student'],
+  table: ['table'],
+  pairs: ['cross'],
+} as const;
+
+/**
+ * Folder of the model that a setting means: null = the shipped one where there is one, `none` = no model.
+ * @returns null for no model
+ */
+export function modelFolder(
+  setting: string | null,
+  role: keyof typeof shippedFor,
+  shipped: string = shippedModels,
+): string | null {
+  if (setting !== null) return setting === 'none' ? null : setting;
+  const folders = shippedFor[role].map((name) => join(shipped, name));
+  return folders.find((folder) => existsSync(join(folder, 'manifest.json'))) ?? null;
+}
+
 /** One model folder. */
 export interface ModelStatus {
   readonly folder: string;
@@ -32,8 +53,10 @@ export function modelFolders(config: Config, shipped: string = shippedModels): s
         .filter((folder) => existsSync(join(folder, 'manifest.json')))
         .sort()
     : [];
-  const named = [config.score.model, config.score.classifier, config.embedded.model]
+  const { model, classifier, vectors, table, pairs } = config.score;
+  const named = [model, classifier, vectors, table, pairs, config.embedded.model]
     .filter((folder) => folder !== null)
+    .filter((folder) => folder !== 'none')
     .map((folder) => resolve(folder));
   return [...new Set([...found, ...named])];
 }

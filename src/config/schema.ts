@@ -99,6 +99,18 @@ const score = z.strictObject({
     .nullable()
     .default(null)
     .describe('Folder of a token classifier for `llmlingua2`; null = the shipped one, if any.'),
+  vectors: text
+    .nullable()
+    .default(null)
+    .describe('Folder of a sentence encoder; null = the shipped one, if any; `none` = without.'),
+  table: text
+    .nullable()
+    .default(null)
+    .describe('Folder of a token table; null = the shipped one, if any; `none` = without.'),
+  pairs: text
+    .nullable()
+    .default(null)
+    .describe('Folder of a cross-encoder; null = the shipped one, if any; `none` = without.'),
   workers: z
     .int()
     .min(1)
@@ -119,6 +131,9 @@ const score = z.strictObject({
     .max(10_000_000)
     .default(4096)
     .describe('Scored chunks that are remembered.'),
+  vector_bytes: byteCount
+    .default(64 * mebibyte)
+    .describe('Memory for sentence vectors that are remembered, bytes.'),
 });
 
 const embedded = z.strictObject({

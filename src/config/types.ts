@@ -51,12 +51,20 @@ export interface Config {
     readonly model: string | null;
     /** Folder of a token classifier for llmlingua2; null = the shipped one, if any. */
     readonly classifier: string | null;
+    /** Folder of a sentence encoder; null = the shipped one, if any; `none` = without. */
+    readonly vectors: string | null;
+    /** Folder of a token table; null = the shipped one, if any; `none` = without. */
+    readonly table: string | null;
+    /** Folder of a cross-encoder; null = the shipped one, if any; `none` = without. */
+    readonly pairs: string | null;
     /** Worker threads; threads x workers never exceeds the cores. */
     readonly workers: number;
     readonly threads: number;
     /** Chunks that may wait. */
     readonly queue: number;
     readonly cache_entries: number;
+    /** Memory for sentence vectors, bytes. */
+    readonly vector_bytes: number;
   };
   readonly embedded: {
     readonly model: string | null;

@@ -3,7 +3,6 @@ import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { boundedCache } from '../core/bounded-cache.ts';
 import { SluiceError } from '../core/errors.ts';
-import { loadTokenizer } from '../tokenize/load.ts';
 import { createKeepScorer } from './keep.ts';
 import {
   dimensionOf,
@@ -19,6 +18,7 @@ import { createWorkerPool, type PoolStats, type WorkerPool } from './pool.ts';
 import { createScorerCore, type Installed, type ScorerCore } from './scorer-core.ts';
 import { createSurprisalScorer } from './surprisal.ts';
 import { openTokenTable } from './table.ts';
+import { type Vocabulary, vocabularySource } from './vocabulary.ts';
 import type { ModelManifest, ScorerSet, TokenTable, VectorScorer } from './types.ts';
 import { createVectorScorer } from './vectors.ts';
 import { siblingModule } from './worker-thread.ts';
@@ -83,13 +83,14 @@ const PAIR_ENTRIES = 65_536;
  * @throws SluiceError MODEL_INVALID for a folder, manifest or graph that cannot be used
  */
 export async function createScorers(options: CreateScorersOptions): Promise<ScorerPool> {
+  const vocabularyOf = vocabularySource();
   const models = {
-    surprisal: install(options.surprisal, 'surprisal'),
-    keep: install(options.keep, 'keep'),
-    vectors: install(options.vectors ?? null, 'vectors'),
-    pairs: install(options.pairs ?? null, 'pairs'),
+    surprisal: install(options.surprisal, 'surprisal', vocabularyOf),
+    keep: install(options.keep, 'keep', vocabularyOf),
+    vectors: install(options.vectors ?? null, 'vectors', vocabularyOf),
+    pairs: install(options.pairs ?? null, 'pairs', vocabularyOf),
   };
-  const table = openTable(options.table ?? null);
+  const table = openTable(options.table ?? null, vocabularyOf);
   const { pool, workers } = await openPool(Object.values(models), options);
   const counts = { tokensFed: 0, chunks: 0, cacheHits: 0 };
   const cache = boundedCache<Float32Array>({ maxEntries: Math.max(1, options.cacheEntries) });
@@ -156,7 +157,13 @@ function manifestFor(folder: string, role: ModelRole | 'table'): ModelManifest {
   );
 }
 
-function install(folder: string | null, role: ModelRole): Installed | null {
+type VocabularyOf = (folder: string, manifest: ModelManifest) => Vocabulary;
+
+function install(
+  folder: string | null,
+  role: ModelRole,
+  vocabularyOf: VocabularyOf,
+): Installed | null {
   if (folder === null) return null;
   const manifest = manifestFor(folder, role);
   const name = scorerFile(manifest);
@@ -167,11 +174,11 @@ function install(folder: string | null, role: ModelRole): Installed | null {
     pooling: poolingOf(manifest),
   };
   const id = modelId(manifest, name);
-  return { folder, manifest, tokenizer: loadTokenizer(folder), file, id };
+  return { folder, manifest, vocabulary: vocabularyOf(folder, manifest), file, id };
 }
 
-function openTable(folder: string | null): TokenTable | null {
+function openTable(folder: string | null, vocabularyOf: VocabularyOf): TokenTable | null {
   if (folder === null) return null;
   const manifest = manifestFor(folder, 'table');
-  return openTokenTable(folder, manifest);
+  return openTokenTable(folder, manifest, vocabularyOf(folder, manifest));
 }

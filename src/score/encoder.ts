@@ -66,24 +66,23 @@ function sequencesOf({ ids, lengths }: ModelInput): Uint32Array[] {
   return Array.from(lengths, (length) => ids.subarray(at, (at += length)));
 }
 
-/** Rows shorter than this share of the longest one cost more as filling than a batch of their own. */
-const FILLED = 0.75;
-
-/** Indices of sequences that run side by side: near in length, at most `maxBatch`. */
+/**
+ * Indices of sequences that run side by side: equal in length, at most `maxBatch`. Nothing is filled up, because
+ * filling changes the order of additions and with it the last bits of a row.
+ */
 function batchesOf(sequences: readonly Uint32Array[], maxBatch: number): number[][] {
-  const lengthOf = (at: number): number => sequences[at]?.length ?? 0;
-  const order = [...sequences.keys()].sort((a, b) => lengthOf(b) - lengthOf(a) || a - b);
   const batches: number[][] = [];
-  let longest = 0;
-  for (const at of order) {
-    const open = batches.at(-1);
-    if (open !== undefined && open.length < maxBatch && lengthOf(at) >= FILLED * longest) {
-      open.push(at);
-      continue;
+  const open = new Map<number, number[]>();
+  sequences.forEach(({ length }, at) => {
+    const batch = open.get(length);
+    if (batch !== undefined && batch.length < maxBatch) {
+      batch.push(at);
+      return;
     }
-    batches.push([at]);
-    longest = lengthOf(at);
-  }
+    const next = [at];
+    open.set(length, next);
+    batches.push(next);
+  });
   return batches;
 }
 
@@ -95,7 +94,7 @@ function batchOf(
   const rows = indices.map((at) => sequences[at] ?? new Uint32Array(0));
   return {
     rows,
-    width: rows.reduce((most, row) => Math.max(most, row.length), 0),
+    width: rows[0]?.length ?? 0,
     seconds: seconds === null ? null : indices.map((at) => seconds[at] ?? 0),
   };
 }

@@ -5,10 +5,10 @@ import { type OrtSession, Tensor } from './session.ts';
 export type Feeds = Record<string, Tensor>;
 type InputInfo = OrtSession['inputMetadata'][number];
 
-/** Sequences side by side, each filled up on the right to the longest one. */
+/** Sequences of equal length side by side. */
 export interface Batch {
   readonly rows: readonly Uint32Array[];
-  /** Positions of every row, the longest row's length. */
+  /** Positions of every row. */
   readonly width: number;
   /** Per row: where its second text starts (token type 1); null = token type 0 throughout. */
   readonly seconds: readonly number[] | null;
@@ -43,7 +43,7 @@ function feedOf(input: InputInfo & { isTensor: true }, batch: Batch): Tensor {
   return new Tensor('int64', data, dims);
 }
 
-/** Value at a position of a row, by the input's name; filled-up positions are 0. Null = an input we do not know. */
+/** Value at a position of a row, by the input's name; null = an input we do not know. */
 function integerFor(name: string, batch: Batch): ((row: number, at: number) => number) | null {
   const { rows, seconds } = batch;
   if (name === 'input_ids' || name === 'ids') return (row, at) => rows[row]?.[at] ?? 0;

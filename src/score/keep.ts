@@ -11,7 +11,8 @@ const CHUNK_TOKENS = 510;
 
 /** The scorer of the role `keep`; see `KeepScorer` for what its calls mean. */
 export function createKeepScorer(core: ScorerCore): KeepScorer {
-  const { tokenizer, manifest } = core;
+  const { manifest } = core;
+  const { tokenizer } = core.vocabulary;
   const contextLength = manifest.context_length;
   const opening = specialId(tokenizer, 'opening');
   const closing = specialId(tokenizer, 'closing');

@@ -1,7 +1,6 @@
 /** Relevance of texts to a question under a cross-encoder (Nogueira and Cho 2019), remembered by content. */
 import { hash } from 'node:crypto';
 import type { BoundedCache } from '../core/bounded-cache.ts';
-import { openWordIds } from '../tokenize/word-ids.ts';
 import { contentStore } from './once.ts';
 import { runEach } from './passes.ts';
 import type { ScorerCore } from './scorer-core.ts';
@@ -21,15 +20,15 @@ interface Best {
 export function createPairScorer(core: ScorerCore, cache: BoundedCache<number>): PairScorer {
   const contextLength = core.manifest.context_length;
   const store = contentStore(cache);
-  const wordIds = openWordIds(core.folder, core.tokenizer);
-  const opening = specialId(core.tokenizer, 'opening');
-  const closing = specialId(core.tokenizer, 'closing');
-  const separator = separatorOf(core.tokenizer);
+  const { tokenizer, idsOf } = core.vocabulary;
+  const opening = specialId(tokenizer, 'opening');
+  const closing = specialId(tokenizer, 'closing');
+  const separator = separatorOf(tokenizer);
 
   /** The question takes at most half of the context; of a longer one the end is kept, where it usually asks. */
   function leadOf(question: string): number[] {
     const room = Math.floor(contextLength / 2) - 1 - separator.length;
-    const ids = wordIds(question);
+    const ids = idsOf(question);
     return [opening, ...ids.subarray(Math.max(0, ids.length - room)), ...separator];
   }
 
@@ -39,12 +38,12 @@ export function createPairScorer(core: ScorerCore, cache: BoundedCache<number>):
   ): Generator<Sequence<Best>> {
     const room = contextLength - lead.length - 1;
     for (const [key, text] of texts) {
-      const ids = wordIds(text);
+      const ids = idsOf(text);
       const pieces = evenPieces(ids.length, room);
       const best = { key, score: -Infinity, pieces: pieces.length };
       for (const { from, to } of pieces) {
         const whole = [...lead, ...ids.subarray(from, to), closing];
-        yield { key: best, ids: whole, weight: to - from, second: lead.length };
+        yield { key: best, ids: whole, second: lead.length };
       }
     }
   }
@@ -61,7 +60,7 @@ export function createPairScorer(core: ScorerCore, cache: BoundedCache<number>):
       const values = await store.ask(items, {
         signal,
         async work(wanted, give) {
-          fed = wanted.length;
+          fed += wanted.length;
           const jobs = jobsOf(sequences(leadOf(question), wanted));
           await runEach(jobs, { parallel: core.parallel + 1, signal }, async (job, pass) => {
             const result = await core.feed(inputOf(job), pass);

@@ -2,16 +2,16 @@
 import { hash } from 'node:crypto';
 import type { BoundedCache } from '../core/bounded-cache.ts';
 import { SluiceError } from '../core/errors.ts';
-import type { TextTokenizer } from '../tokenize/types.ts';
 import type { ModelFile, ModelInput } from './model.ts';
 import type { WorkerPool } from './pool.ts';
 import type { ModelManifest, ScoreOptions } from './types.ts';
+import type { Vocabulary } from './vocabulary.ts';
 
 /** A model folder that was read; its graph is opened in the workers. */
 export interface Installed {
   readonly folder: string;
   readonly manifest: ModelManifest;
-  readonly tokenizer: TextTokenizer;
+  readonly vocabulary: Vocabulary;
   readonly file: ModelFile;
   readonly id: string;
 }
@@ -25,7 +25,7 @@ export interface ScorerCore {
   readonly id: string;
   readonly folder: string;
   readonly manifest: ModelManifest;
-  readonly tokenizer: TextTokenizer;
+  readonly vocabulary: Vocabulary;
   /** Chunks of one request that may be in the pool at once. */
   readonly parallel: number;
   /** One forward pass over exactly these ids, remembered by content. */
@@ -54,7 +54,7 @@ export interface CoreParts {
 
 export function createScorerCore(parts: CoreParts): ScorerCore {
   const { model, pool, cache, counts, parallel } = parts;
-  const { id, folder, manifest, tokenizer, file } = model;
+  const { id, folder, manifest, vocabulary, file } = model;
   let fed = 0;
   const feed: ScorerCore['feed'] = async (input, { signal = null, admitted = false }) => {
     const values = await pool.run(file.role, input, { signal, admitted });
@@ -67,7 +67,7 @@ export function createScorerCore(parts: CoreParts): ScorerCore {
     id,
     folder,
     manifest,
-    tokenizer,
+    vocabulary,
     parallel,
     feed,
     hit: (count) => void (counts.cacheHits += count),

@@ -5,8 +5,6 @@ export interface Sequence<K> {
   /** What the sequence is part of. */
   readonly key: K;
   readonly ids: readonly number[];
-  /** Tokens of the text in it; the weight of its result. */
-  readonly weight: number;
   /** Where the second text starts, 0 = there is none. */
   readonly second: number;
 }
@@ -23,20 +21,34 @@ export function evenPieces(tokens: number, limit: number): { from: number; to: n
   }));
 }
 
-/** Puts sequences together until a job is full; sequences are taken one by one, as the jobs are asked for. */
+/** Tokens among which sequences of equal length are looked for. */
+const WINDOW_TOKENS = 4096;
+
+/**
+ * Puts sequences together to jobs, those of equal length side by side, since they can share a forward pass. Sequences
+ * are taken as the jobs are asked for, a window ahead.
+ */
 export function* jobsOf<K>(sequences: Iterable<Sequence<K>>): Generator<Sequence<K>[]> {
-  let job: Sequence<K>[] = [];
+  for (const window of filled(sequences, WINDOW_TOKENS)) {
+    window.sort((a, b) => b.ids.length - a.ids.length);
+    yield* filled(window, JOB_TOKENS);
+  }
+}
+
+/** Runs of sequences of at most `limit` tokens; a longer sequence is a run of its own. */
+function* filled<K>(sequences: Iterable<Sequence<K>>, limit: number): Generator<Sequence<K>[]> {
+  let run: Sequence<K>[] = [];
   let tokens = 0;
   for (const sequence of sequences) {
-    if (job.length > 0 && tokens + sequence.ids.length > JOB_TOKENS) {
-      yield job;
-      job = [];
+    if (run.length > 0 && tokens + sequence.ids.length > limit) {
+      yield run;
+      run = [];
       tokens = 0;
     }
-    job.push(sequence);
+    run.push(sequence);
     tokens += sequence.ids.length;
   }
-  if (job.length > 0) yield job;
+  if (run.length > 0) yield run;
 }
 
 /** The job's arrays, each with memory of its own. */

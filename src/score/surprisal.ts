@@ -6,7 +6,8 @@ import type { SurprisalScorer } from './types.ts';
 
 /** The scorer of the role `surprisal`; see `SurprisalScorer` for what its calls mean. */
 export function createSurprisalScorer(core: ScorerCore): SurprisalScorer {
-  const { tokenizer, manifest } = core;
+  const { manifest } = core;
+  const { tokenizer } = core.vocabulary;
   const bos = manifest.bos_token_id;
   const contextLength = manifest.context_length;
   return {

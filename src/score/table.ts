@@ -2,12 +2,11 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { SluiceError } from '../core/errors.ts';
-import { loadTokenizer } from '../tokenize/load.ts';
-import { openWordIds } from '../tokenize/word-ids.ts';
 import { toUnitLength } from './encoder.ts';
 import { isRecord } from './json-file.ts';
 import { modelId } from './manifest.ts';
 import type { ModelManifest, TokenTable } from './types.ts';
+import type { Vocabulary } from './vocabulary.ts';
 
 /** The arrays of a table: `rows` vectors of `dimension` numbers. */
 interface Table {
@@ -25,10 +24,14 @@ interface Table {
  * Reads a `token-table` folder into memory (8 MB for 30,000 tokens).
  * @throws SluiceError MODEL_INVALID naming the file whose size does not fit the manifest
  */
-export function openTokenTable(folder: string, manifest: ModelManifest): TokenTable {
+export function openTokenTable(
+  folder: string,
+  manifest: ModelManifest,
+  vocabulary: Vocabulary,
+): TokenTable {
   const { table, file } = readTable(folder, manifest);
-  const wordIds = openWordIds(folder, loadTokenizer(folder));
-  const encode = (text: string): Uint32Array => wordIds(text).filter((token) => token < table.rows);
+  const encode = (text: string): Uint32Array =>
+    vocabulary.idsOf(text).filter((token) => token < table.rows);
   const lengths = rowLengths(table);
   const places = createPlaces(table.rows);
   return {

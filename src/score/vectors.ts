@@ -2,7 +2,6 @@
 import { hash } from 'node:crypto';
 import type { BoundedCache } from '../core/bounded-cache.ts';
 import { SluiceError } from '../core/errors.ts';
-import { openWordIds } from '../tokenize/word-ids.ts';
 import { toUnitLength } from './encoder.ts';
 import { contentStore } from './once.ts';
 import { runEach } from './passes.ts';
@@ -11,12 +10,14 @@ import { evenPieces, inputOf, jobsOf, type Sequence } from './sequences.ts';
 import { specialId } from './special-ids.ts';
 import type { VectorScorer } from './types.ts';
 
-/** A text on its way: the pieces' vectors are added up, each as often as it has tokens. */
-interface Sum {
+/** A text on its way through the network, in pieces that may come back in any order. */
+interface Part {
   readonly key: string;
-  readonly vector: Float32Array;
-  /** Pieces that are still out. */
-  pieces: number;
+  /** Where the piece's vector goes. */
+  readonly at: number;
+  readonly pieces: (Float32Array | null)[];
+  /** Tokens of each piece. */
+  readonly weights: readonly number[];
 }
 
 /**
@@ -32,18 +33,19 @@ export function createVectorScorer(
   const { dimension, cache } = options;
   const contextLength = core.manifest.context_length;
   const store = contentStore(cache);
-  const wordIds = openWordIds(core.folder, core.tokenizer);
-  const opening = specialId(core.tokenizer, 'opening');
-  const closing = specialId(core.tokenizer, 'closing');
+  const { tokenizer, idsOf } = core.vocabulary;
+  const opening = specialId(tokenizer, 'opening');
+  const closing = specialId(tokenizer, 'closing');
 
-  function* sequences(texts: readonly (readonly [string, string])[]): Generator<Sequence<Sum>> {
+  function* sequences(texts: readonly (readonly [string, string])[]): Generator<Sequence<Part>> {
     for (const [key, text] of texts) {
-      const ids = wordIds(text);
-      const pieces = evenPieces(ids.length, contextLength - 2);
-      const sum = { key, vector: new Float32Array(dimension), pieces: pieces.length };
-      for (const { from, to } of pieces) {
+      const ids = idsOf(text);
+      const borders = evenPieces(ids.length, contextLength - 2);
+      const weights = borders.map(({ from, to }) => to - from);
+      const pieces = borders.map(() => null);
+      for (const [at, { from, to }] of borders.entries()) {
         const piece = [opening, ...ids.subarray(from, to), closing];
-        yield { key: sum, ids: piece, weight: to - from, second: 0 };
+        yield { key: { key, at, pieces, weights }, ids: piece, second: 0 };
       }
     }
   }
@@ -60,7 +62,7 @@ export function createVectorScorer(
       const values = await store.ask(items, {
         signal,
         async work(wanted, give) {
-          fed = wanted.length;
+          fed += wanted.length;
           // one job more than there are workers waits in the queue, so that none of them is idle
           const limits = { parallel: core.parallel + 1, signal };
           await runEach(jobsOf(sequences(wanted)), limits, async (job, pass) => {
@@ -70,12 +72,10 @@ export function createVectorScorer(
                 'SCORER_FAILED',
                 `${core.id} does not give ${dimension} numbers`,
               );
-            job.forEach(({ key: sum, weight }, row) => {
-              addTo(sum.vector, result.subarray(row * dimension, (row + 1) * dimension), weight);
-              sum.pieces--;
-              if (sum.pieces > 0) return;
-              toUnitLength(sum.vector);
-              give(sum.key, sum.vector);
+            job.forEach(({ key: part }, row) => {
+              part.pieces[part.at] = result.slice(row * dimension, (row + 1) * dimension);
+              const whole = meanOf(part, dimension);
+              if (whole !== null) give(part.key, whole);
             });
           });
         },
@@ -89,6 +89,14 @@ export function createVectorScorer(
   };
 }
 
-function addTo(sum: Float32Array, vector: Float32Array, weight: number): void {
-  for (let i = 0; i < sum.length; i++) sum[i] = (sum[i] ?? 0) + weight * (vector[i] ?? 0);
+/** Mean of a text's pieces by tokens, scaled to length 1; null while a piece is out. */
+function meanOf({ pieces, weights }: Part, dimension: number): Float32Array | null {
+  const mean = new Float32Array(dimension);
+  for (const [at, piece] of pieces.entries()) {
+    if (piece === null) return null;
+    const weight = weights[at] ?? 0;
+    for (let i = 0; i < dimension; i++) mean[i] = (mean[i] ?? 0) + weight * (piece[i] ?? 0);
+  }
+  toUnitLength(mean);
+  return mean;
 }
