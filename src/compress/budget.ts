@@ -21,6 +21,7 @@ export function* costSteps(encoding: Encoding, groups: GroupRanges): Steps<Float
   const { starts, ends } = groups;
   const count = starts.length;
   const costs = new Float64Array(count);
+  yield;
   if (count === 0) return costs;
   let first = 0;
   for (let token = 0; token < encoding.starts.length; token++) {
@@ -28,7 +29,10 @@ export function* costSteps(encoding: Encoding, groups: GroupRanges): Steps<Float
     const from = encoding.starts[token] ?? 0;
     const to = Math.max(from + 1, encoding.ends[token] ?? 0);
     while (first < count - 1 && (ends[first] ?? 0) <= from) first++;
-    shareToken({ costs, groups, first, from, to });
+    // no other group reaches into the token: it is this one's alone
+    if (first === count - 1 || (starts[first + 1] ?? 0) >= to)
+      costs[first] = (costs[first] ?? 0) + 1;
+    else shareToken({ costs, groups, first, from, to });
   }
   return costs;
 }

@@ -50,10 +50,12 @@ export async function decideExtractive(input: OpenJob): Promise<JobDecision> {
 
 function* poolSteps({ job, deps }: OpenJob, pool: readonly OpenSegment[]): Steps<PoolResult> {
   const split: Units[] = [];
-  for (const { segment } of pool) split.push(yield* splitSteps(segment.text));
-  const flat = split.flatMap((units, document) =>
-    poolUnits(units, pool[document]?.segment.text ?? '', document),
-  );
+  const flat: PoolUnit[] = [];
+  for (const [document, { segment }] of pool.entries()) {
+    const units = yield* splitSteps(segment.text);
+    split.push(units);
+    for (const unit of poolUnits(units, segment.text, document)) flat.push(unit);
+  }
   const asked = job.question.trim() !== '';
   const scores = yield* asked ? relevanceSteps(flat, job.question) : salienceSteps(flat);
   yield* demoteRepeats(flat, scores);

@@ -21,7 +21,7 @@ import { chooseDroppable } from './droppable.ts';
 import { declaredOnly, verifySteps } from './guards.ts';
 import { maskFromKeep, renderSteps, subsequenceSteps, whyCode, wholeMask } from './mask.ts';
 import type { RenderedText } from './select.ts';
-import { createTurns, type Turns } from './turns.ts';
+import { createTurns, type Turns } from '../core/turns.ts';
 
 /** A segment that `decide` must decide about. */
 export interface OpenSegment {
@@ -275,6 +275,7 @@ function* resultSteps(
     alone: boolean;
   },
 ): Steps<SegmentResult> {
+  yield;
   const { segment, before, decided, alone } = input;
   if (!decided?.mask) return whole(segment, before, decided?.skipped ?? 'no-method');
   const { mask } = decided;

@@ -165,7 +165,8 @@ export function* subsequenceSteps(out: string, text: string): Steps<boolean> {
   let at = 0;
   for (let i = 0; i < out.length; i++) {
     if (i % 16_384 === 16_383) yield;
-    at = text.indexOf(out.charAt(i), at);
+    // what is kept mostly stands together: looking at the next character saves the search
+    if (out.charCodeAt(i) !== text.charCodeAt(at)) at = text.indexOf(out.charAt(i), at);
     if (at < 0) return false;
     at++;
   }

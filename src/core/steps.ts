@@ -1,6 +1,6 @@
 /**
  * Long synchronous work that may be interrupted: a generator that yields where the event loop could turn. Driven to its
- * end at once (`runSteps`) or in time slices (compress/turns.ts) it does the same and returns the same.
+ * end at once (`runSteps`) or in time slices (`createTurns`) it does the same and returns the same.
  */
 
 /** Work that returns a `T`; every `yield` is a place to stop for a while. */

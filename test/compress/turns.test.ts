@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { createCompressor } from '../../src/compress/create.ts';
 import type { CompressJob } from '../../src/compress/types.ts';
-import { createTurns } from '../../src/compress/turns.ts';
+import { createTurns } from '../../src/core/turns.ts';
 import type { Steps } from '../../src/core/steps.ts';
 import { SluiceError } from '../../src/core/errors.ts';
 import { fakeTokenizer } from '../helpers/fake-tokenizer.ts';

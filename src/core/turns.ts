@@ -1,6 +1,6 @@
 /** Long work on the main thread in time slices, so that other requests, timers and cancellation get their turn. */
-import { throwIfAborted } from '../core/abort.ts';
-import type { Steps } from '../core/steps.ts';
+import { throwIfAborted } from './abort.ts';
+import type { Steps } from './steps.ts';
 
 /** Milliseconds of work between two turns of the event loop. */
 const sliceMs = 8;
