@@ -77,17 +77,19 @@ export function testGateway(options: {
   readonly config?: Record<string, unknown>;
   readonly ledger?: Ledger;
   readonly observer?: Observer;
+  /** Default: one that forwards nothing. */
+  readonly backend?: Backend;
   /** Makes the backend one that counts, at `/tokenize`. */
   readonly countTokens?: CountTokens;
 }): Gateway {
   const config = parseConfig({ log: { level: 'silent' }, ...options.config });
   const compressor = options.compressor ?? halvingCompressor();
-  const { countTokens } = options;
+  const { countTokens, backend = nothing } = options;
   return createGateway({
     config,
     backend:
       countTokens === undefined
-        ? nothing
+        ? backend
         : {
             ...nothing,
             countTokens,

@@ -16,6 +16,11 @@ export interface RealEngine {
   close(): Promise<void>;
 }
 
+/** The last request for text: what Sluice asks the engine's tokenizer stands between them. */
+function lastChat(recorder: Recorder): Recorder['requests'][number] | undefined {
+  return recorder.requests.findLast(({ url }) => url === '/v1/chat/completions');
+}
+
 const sha256 = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex');
 
 /** Documents and a question, above the length at which compression starts and below the engine's window. */
@@ -44,6 +49,9 @@ export function engineSuite(name: string, start: () => Promise<RealEngine | stri
       );
       await t.test('on: fewer prompt tokens, question untouched, usage read', () =>
         compressed({ engine, recorder, sluice: sluice.url }),
+      );
+      await t.test("reported counts are the engine's own", () =>
+        countedByEngine({ engine, recorder, sluice: sluice.url }),
       );
       await t.test('abort closes the upstream stream within 50 ms', () =>
         aborted({ engine, recorder, sluice: sluice.url }),
@@ -123,11 +131,11 @@ async function post(
 async function sameAsDirect({ engine, recorder, sluice }: Setting): Promise<void> {
   const body = oddBody(engine);
   await (await post(recorder.url, body)).arrayBuffer();
-  const direct = recorder.requests.at(-1);
+  const direct = lastChat(recorder);
   const response = await post(sluice, body, { 'x-sluice-compress': 'off' });
   assert.equal(response.status, 200);
   await response.arrayBuffer();
-  const through = recorder.requests.at(-1);
+  const through = lastChat(recorder);
   assert.ok(direct !== undefined && through !== undefined && direct !== through);
   assert.equal(sha256(through.body), sha256(direct.body));
   assert.equal(through.url, direct.url);
@@ -146,7 +154,7 @@ async function compressed({ engine, recorder, sluice }: Setting): Promise<void> 
     through.usage.prompt_tokens < direct.usage.prompt_tokens * 0.7,
     JSON.stringify([through.usage, direct.usage]),
   );
-  const forwarded = recorder.requests.at(-1)?.body.toString() ?? '';
+  const forwarded = lastChat(recorder)?.body.toString() ?? '';
   assert.ok(forwarded.includes(question));
   assert.ok(forwarded.startsWith(`{ "temperature": 0.0,\n "model":"${engine.model}" ,`));
   const id = response.headers.get('x-sluice-request-id') ?? '';
@@ -154,6 +162,107 @@ async function compressed({ engine, recorder, sluice }: Setting): Promise<void> 
     usage: { prompt_tokens: number } | null;
   };
   assert.equal(report.usage?.prompt_tokens, through.usage.prompt_tokens);
+}
+
+interface ReportedSpan {
+  readonly start: number;
+  readonly end: number;
+  readonly method: string | null;
+  readonly tokens_before: number;
+  readonly tokens_after: number;
+}
+interface Reported {
+  readonly estimated: boolean;
+  readonly tokenizer: string;
+  readonly tokens_before: number;
+  readonly tokens_after: number;
+  readonly spans: readonly ReportedSpan[];
+}
+
+/** Tokens of a text, asked of the engine itself; both names of the text are sent, each engine reads its own. */
+async function tokensOf(engine: RealEngine, text: string): Promise<number> {
+  const response = await fetch(`${engine.url}/tokenize`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({
+      prompt: text,
+      content: text,
+      add_special: false,
+      add_special_tokens: false,
+    }),
+  });
+  const { tokens } = (await response.json()) as { tokens: number[] };
+  return tokens.length;
+}
+
+/** The report of a request once the engine has counted it. */
+async function countedReport(sluice: string, id: string): Promise<Reported> {
+  for (let tries = 0; tries < 50; tries += 1) {
+    const report = (await (await fetch(`${sluice}/v1/requests/${id}`)).json()) as Reported;
+    if (!report.estimated) return report;
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+  throw new Error('the report is still estimated after 5 s');
+}
+
+/** What each span became, found between the spans that went out as they came. */
+function forwardedTexts(spans: readonly ReportedSpan[], original: string, sent: string): string[] {
+  let at = 0;
+  return spans.map((span, index) => {
+    const next = spans[index + 1];
+    let end = at + span.end - span.start;
+    if (span.method !== null) {
+      assert.ok(next?.method !== undefined ? next.method === null : true, 'two neighbours changed');
+      end =
+        next === undefined ? sent.length : sent.indexOf(original.slice(next.start, next.end), at);
+    }
+    const text = sent.slice(at, end);
+    at = end;
+    return text;
+  });
+}
+
+async function countedByEngine({ engine, recorder, sluice }: Setting): Promise<void> {
+  const messages = ragMessages();
+  const original = messages[0]?.content ?? '';
+  const body = JSON.stringify({ model: engine.model, messages, max_tokens: 4 });
+  const response = await post(sluice, body);
+  await response.arrayBuffer();
+  const forwarded: { messages: { content: string }[] } = JSON.parse(
+    lastChat(recorder)?.body.toString() ?? '',
+  );
+  const sent = forwarded.messages[0]?.content ?? '';
+  assert.ok(sent.length < original.length);
+  const id = response.headers.get('x-sluice-request-id') ?? '';
+  const report = await countedReport(sluice, id);
+  assert.match(report.tokenizer, /\/tokenize$/);
+  const after = forwardedTexts(report.spans, original, sent);
+  assert.equal(after.join(''), sent);
+  let before = 0;
+  let left = 0;
+  for (const [at, span] of report.spans.entries()) {
+    assert.equal(span.tokens_before, await tokensOf(engine, original.slice(span.start, span.end)));
+    assert.equal(span.tokens_after, await tokensOf(engine, after[at] ?? ''));
+    before += span.tokens_before;
+    left += span.tokens_after;
+  }
+  assert.deepEqual([report.tokens_before, report.tokens_after], [before, left]);
+  const again = await post(sluice, body);
+  await again.arrayBuffer();
+  assert.equal(again.headers.get('x-sluice-tokens-before'), String(before));
+  assert.equal(again.headers.get('x-sluice-tokens-after'), String(left));
+  const compressed = await fetch(`${sluice}/v1/compress`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ context: documents }),
+  });
+  const { report: texts } = (await compressed.json()) as { report: Reported };
+  assert.equal(texts.estimated, false);
+  const counts = await Promise.all(documents.map((text) => tokensOf(engine, text)));
+  assert.equal(
+    texts.tokens_before,
+    counts.reduce((sum, count) => sum + count, 0),
+  );
 }
 
 async function aborted({ engine, recorder, sluice }: Setting): Promise<void> {
@@ -172,7 +281,7 @@ async function aborted({ engine, recorder, sluice }: Setting): Promise<void> {
     signal: controller.signal,
   });
   await response.body?.getReader().read();
-  const recorded = recorder.requests.at(-1);
+  const recorded = lastChat(recorder);
   const left = performance.now();
   controller.abort();
   const closed = await recorded?.closedAt;
