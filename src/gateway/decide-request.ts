@@ -3,6 +3,8 @@ import { linkSignals } from '../core/abort.ts';
 import { SluiceError } from '../core/errors.ts';
 import type { KeepMask } from '../core/mask.ts';
 import type { SkipReason, SpanReport } from '../core/report.ts';
+import type { Steps } from '../core/steps.ts';
+import { createTurns } from '../core/turns.ts';
 import type { Ledger, UnitDecision } from '../reuse/types.ts';
 import { encodeJsonString } from '../wire/splice.ts';
 import type { ReadRequest, Splice } from '../wire/types.ts';
@@ -27,7 +29,9 @@ export interface DecideRequestOptions {
   readonly replay: boolean;
 }
 
-export interface DecideRequestDeps extends Omit<DecideDeps, 'countUntouched'> {
+export interface DecideRequestDeps extends Omit<DecideDeps, 'countTokens' | 'countUntouched'> {
+  /** Token count of a text, cached by content, in steps. */
+  readonly countSteps: (text: string) => Steps<number>;
   readonly ledger: Ledger;
   /** Milliseconds for the whole request. */
   readonly deadlineMs: number;
@@ -63,8 +67,11 @@ async function decideAll(
 ): Promise<DecidedRequest> {
   const units = planUnits(request);
   const chars = request.spans.reduce((total, { text }) => total + text.length, 0);
-  const countUntouched = chars > deps.maxCountedChars ? () => null : deps.countTokens;
-  const unitDeps = { ...deps, countUntouched };
+  // counting for a report goes on past the deadline: the report of what was not done in time needs it
+  const turns = createTurns(null);
+  const countTokens = (text: string): Promise<number> => turns.run(deps.countSteps(text));
+  const countUntouched = chars > deps.maxCountedChars ? () => Promise.resolve(null) : countTokens;
+  const unitDeps = { ...deps, countTokens, countUntouched };
   const scope = JSON.stringify([input.tenant, request.dialect, request.model]);
   const raw = units.map((unit) =>
     unit.messages.map(({ byteStart, byteEnd }) => input.body.subarray(byteStart, byteEnd)),

@@ -32,9 +32,9 @@ export interface DecideSettings {
 export interface DecideDeps {
   readonly compressor: (method: MethodName) => Compressor;
   /** Token count of a text, cached by content. */
-  readonly countTokens: (text: string) => number;
+  readonly countTokens: (text: string) => Promise<number>;
   /** The same for texts that nobody shortens; null = not counted, the request has too much text for that. */
-  readonly countUntouched: (text: string) => number | null;
+  readonly countUntouched: (text: string) => Promise<number | null>;
   /** Keeps an original for `/v1/retrieve` and returns its hash. */
   readonly keepOriginal: (text: string) => string;
   /** Told of failures that are nobody's choice: neither a deadline, nor a full queue, nor a caller that is gone. */
@@ -58,29 +58,28 @@ export async function decideUnit(
   signal: AbortSignal,
 ): Promise<Decided> {
   const candidates = unit.spans.filter((span) => isCandidate(span, unit, settings));
-  const skipAll = (reason: SkipReason): Decided => ({
-    decision: {
-      edits: [],
-      spans: unit.spans.map((span) =>
-        untouched(span, candidates.includes(span) ? reason : pinnedReason(span), deps),
-      ),
-    },
-    masks: new Map(),
-  });
-  if (candidates.length === 0) return skipAll('pinned');
+  const skipAll = async (reason: SkipReason): Promise<Decided> => {
+    const spans: SpanReport[] = [];
+    for (const span of unit.spans) {
+      const why = candidates.includes(span) ? reason : pinnedReason(span);
+      spans.push(await untouched(span, why, deps));
+    }
+    return { decision: { edits: [], spans }, masks: new Map() };
+  };
+  if (candidates.length === 0) return await skipAll('pinned');
   const chars = candidates.reduce((total, span) => total + span.text.length, 0);
-  if (chars > settings.maxChars) return skipAll('too-long');
+  if (chars > settings.maxChars) return await skipAll('too-long');
   try {
     throwIfAborted(signal);
-    const budget = budgetOf(unit.spans, candidates, settings, deps);
+    const budget = await budgetOf(unit.spans, candidates, settings, deps);
     const job = jobOf(candidates, unit.question, { ...settings, budget }, signal);
     const result = await deps.compressor(settings.method).compress(job);
-    return assemble(unit, candidates, result.segments, deps);
+    return await assemble(unit, candidates, result.segments, deps);
   } catch (error) {
     const reason = reasonOf(error);
     if (reason === 'scorer-error' || reason === 'internal-error') deps.onFailure(error);
     if (reason === 'client-gone' || settings.failClosed) throw error;
-    return skipAll(reason);
+    return await skipAll(reason);
   }
 }
 
@@ -121,27 +120,31 @@ function jobOf(
 }
 
 /** A target is met with what is compressible, but never by keeping less than the operator's rate allows. */
-function budgetOf(
+async function budgetOf(
   spans: readonly Span[],
   candidates: readonly Span[],
   settings: DecideSettings,
   deps: DecideDeps,
-): Budget {
+): Promise<Budget> {
   if (settings.targetTokens === null) return { type: 'rate', rate: settings.rate };
-  const total = (list: readonly Span[]): number =>
-    list.reduce((sum, span) => sum + deps.countTokens(span.text), 0);
-  const compressible = total(candidates);
-  const wanted = settings.targetTokens - (total(spans) - compressible);
+  let compressible = 0;
+  let others = 0;
+  for (const span of spans) {
+    const tokens = await deps.countTokens(span.text);
+    if (candidates.includes(span)) compressible += tokens;
+    else others += tokens;
+  }
+  const wanted = settings.targetTokens - others;
   const floor = Math.ceil(settings.rate * compressible);
   return { type: 'tokens', tokens: Math.max(1, floor, wanted) };
 }
 
-function assemble(
+async function assemble(
   unit: Unit,
   candidates: readonly Span[],
   results: readonly SegmentResult[],
   deps: DecideDeps,
-): Decided {
+): Promise<Decided> {
   const resultOf = new Map<Span, SegmentResult>();
   candidates.forEach((span, at) => {
     const result = results[at];
@@ -154,7 +157,7 @@ function assemble(
   for (const span of unit.spans) {
     const result = resultOf.get(span);
     if (result === undefined) {
-      reports.push(untouched(span, pinnedReason(span), deps));
+      reports.push(await untouched(span, pinnedReason(span), deps));
       continue;
     }
     const shorter = result.tokensAfter < result.tokensBefore && !emptied.has(span.pointer);
@@ -218,8 +221,12 @@ function editOf(unit: Unit, span: Span, text: string): MessageEdit {
   return { message, byteStart: span.byteStart - base, byteEnd: span.byteEnd - base, text };
 }
 
-function untouched(span: Span, skipped: SkipReason | null, deps: DecideDeps): SpanReport {
-  const tokens = deps.countUntouched(span.text);
+async function untouched(
+  span: Span,
+  skipped: SkipReason | null,
+  deps: DecideDeps,
+): Promise<SpanReport> {
+  const tokens = await deps.countUntouched(span.text);
   const facts = { method: null, tokensBefore: tokens, tokensAfter: tokens, original: null };
   return spanReport(span, { ...facts, skipped });
 }

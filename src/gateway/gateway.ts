@@ -3,6 +3,7 @@ import { createHash, randomUUID } from 'node:crypto';
 import { boundedCache, type BoundedCache } from '../core/bounded-cache.ts';
 import type { Clock } from '../core/clock.ts';
 import type { KeepMask } from '../core/mask.ts';
+import type { Steps } from '../core/steps.ts';
 import type { RequestReport, SkipReason } from '../core/report.ts';
 import { SluiceError } from '../core/errors.ts';
 import type { Config } from '../config/types.ts';
@@ -277,7 +278,7 @@ class SluiceGateway implements Gateway {
       maxCountedChars: config.limits.compress_chars,
       mayFailOpen: (error) => this.#mayFailOpen(error),
       compressor: (method) => this.#deps.compressors(method),
-      countTokens: (text) => this.#count(text),
+      countSteps: (text) => this.#count(text),
       keepOriginal: (text) => {
         const hash = createHash('sha256').update(text).digest('hex').slice(0, 24);
         this.#originals.set(`${tenant}\n${hash}`, text);
@@ -287,13 +288,18 @@ class SluiceGateway implements Gateway {
     };
   }
 
-  #count(text: string): number {
+  *#count(text: string): Steps<number> {
+    const { tokenizer } = this.#deps;
     // Short texts cost less to count than to hash.
-    if (text.length < 256) return this.#deps.tokenizer.count(text);
+    if (text.length < 256) return tokenizer.count(text);
     const key = createHash('sha1').update(text).digest('base64');
     const known = this.#counts.get(key);
     if (known !== undefined) return known;
-    const count = this.#deps.tokenizer.count(text);
+    yield;
+    const count =
+      tokenizer.countSteps === undefined
+        ? tokenizer.count(text)
+        : yield* tokenizer.countSteps(text);
     this.#counts.set(key, count);
     return count;
   }

@@ -7,6 +7,7 @@ import type { ContentKind, Policy } from '../../src/core/span.ts';
 import type { MethodName } from '../../src/core/method.ts';
 import type { TextTokenizer } from '../../src/tokenize/types.ts';
 import { loadTokenizer } from '../../src/tokenize/load.ts';
+import { noScorers } from '../helpers/fake-scorer.ts';
 
 const tokenizer = loadTokenizer('models/scout');
 
@@ -99,8 +100,7 @@ const cases = [
 ];
 
 function decide({ method, job }: Case, reader: TextTokenizer = tokenizer): Promise<CompressResult> {
-  const scorers = { surprisal: null, keep: null };
-  return createCompressor(method, { tokenizer: reader, scorers }).compress(job);
+  return createCompressor(method, { tokenizer: reader, scorers: noScorers }).compress(job);
 }
 
 /** Runs with a clock of its own: one that stands still (nothing is ever interrupted) or one that leaps at every look. */
