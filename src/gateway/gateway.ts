@@ -120,7 +120,7 @@ class SluiceGateway implements Gateway {
 
   compressText: Gateway['compressText'] = (input) => callCompressText(input, this.#textDeps());
 
-  countTexts: Gateway['countTexts'] = (texts) => countTexts(texts, this.#textDeps());
+  countTexts: Gateway['countTexts'] = (texts, call) => countTexts(texts, call, this.#textDeps());
 
   async explain(input: PrepareInput): Promise<ExplainedRequest> {
     const pass = await this.#pass(input, { replay: false });

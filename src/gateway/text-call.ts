@@ -4,10 +4,10 @@ import { SluiceError } from '../core/errors.ts';
 import { skipReasons, type Decision, type RequestReport, type SkipReason } from '../core/report.ts';
 import { countedTextReport, segmentTexts, textsToCount } from './count-reports.ts';
 import type { ExactCounts } from './exact-counts.ts';
-import { openReport } from './report.ts';
+import { openReport, type ReportFacts } from './report.ts';
 import { within, type Reports } from './reports.ts';
 import { compressText, type CompressTextDeps } from './text.ts';
-import type { CompressTextInput, CompressTextResult, CountedTexts } from './types.ts';
+import type { CompressTextInput, CompressTextResult, CountedTexts, RequestRoute } from './types.ts';
 
 export interface TextCallDeps extends CompressTextDeps {
   readonly exact: ExactCounts;
@@ -57,6 +57,48 @@ async function exactResult(
 /** Tokens of texts: the backend's own when they come in time, else the local tokenizer's. */
 export async function countTexts(
   texts: readonly string[],
+  call: { readonly tenant: string; readonly route: RequestRoute } | undefined,
+  deps: TextCallDeps,
+): Promise<CountedTexts> {
+  const startedAt = deps.clock.now();
+  const started = deps.clock.monotonic();
+  const counted = await tokensOf(texts, deps);
+  if (call === undefined) return counted;
+  const { counts, tokenizer, estimated } = counted;
+  const tokens = counts.reduce((sum, count) => sum + count, 0);
+  const report = openReport({
+    ...callFacts(deps, call.tenant, startedAt),
+    decision: 'unchanged',
+    skipped: {},
+    tokenizer,
+    estimated,
+    compressMs: null,
+  });
+  const timings = { ...report.timings, totalMs: deps.clock.monotonic() - started };
+  const numbers = { tokensBefore: tokens, tokensAfter: tokens, timings };
+  deps.reports.note({ ...report, ...numbers }, call.route);
+  return counted;
+}
+
+/** What the reports of all text calls have in common. */
+function callFacts(
+  deps: TextCallDeps,
+  tenant: string | undefined,
+  startedAt: number,
+): Pick<ReportFacts, 'id' | 'startedAt' | 'tenant' | 'dialect' | 'backend' | 'spans' | 'readMs'> {
+  return {
+    id: randomUUID(),
+    startedAt,
+    tenant: tenant ?? 'default',
+    dialect: 'text',
+    backend: deps.backendName,
+    spans: null,
+    readMs: null,
+  };
+}
+
+async function tokensOf(
+  texts: readonly string[],
   { exact, tokenizer, config }: TextCallDeps,
 ): Promise<CountedTexts> {
   const chars = texts.reduce((sum, text) => sum + text.length, 0);
@@ -87,17 +129,11 @@ function noteCall(
   const failed = 'error' in outcome;
   const numbers = failed ? nothingCounted : numbersOf(outcome.result.report);
   const report = openReport({
-    id: randomUUID(),
-    startedAt: outcome.startedAt,
-    tenant: input.tenant ?? 'default',
-    dialect: 'text',
-    backend: deps.backendName,
+    ...callFacts(deps, input.tenant, outcome.startedAt),
     decision: failed ? 'bypassed' : decisionOf(outcome.result.report),
-    spans: null,
     skipped: failed ? {} : skipsOf(outcome.result.report),
     tokenizer: numbers.tokenizer,
     estimated: numbers.estimated,
-    readMs: null,
     compressMs: numbers.compressMs,
   });
   const { tokensBefore, tokensAfter } = numbers;

@@ -142,8 +142,14 @@ export interface Gateway {
   ): Prepared;
   settle(id: string, outcome: Outcome): void;
   compressText(input: CompressTextInput): Promise<CompressTextResult>;
-  /** Tokens of texts, and who counted them. */
-  countTexts(texts: readonly string[]): Promise<CountedTexts>;
+  /**
+   * Tokens of texts, and who counted them.
+   * @param call notes a call that leaves these texts as they are
+   */
+  countTexts(
+    texts: readonly string[],
+    call?: { readonly tenant: string; readonly route: RequestRoute },
+  ): Promise<CountedTexts>;
   explain(input: PrepareInput): Promise<ExplainedRequest>;
   /** Original text behind a hash, scoped to the tenant; null = unknown. */
   retrieve(hash: string, tenant: string): string | null;

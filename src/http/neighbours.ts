@@ -78,8 +78,8 @@ async function compressOne(job: Job, id: number, content: string): Promise<unkno
   const count = counts.reduce((sum, tokens) => sum + tokens, 0);
   const range = ranges.find(({ min, max }) => count >= min && count <= max);
   if (range === undefined || (type === 'target_token' && count <= range.value)) {
-    // Nothing to shorten; the call is counted all the same.
-    await gateway.compressText({ ...call, rate: 1 });
+    // Nothing to shorten; the call is noted all the same.
+    await gateway.countTexts(context, { tenant, route: 'compress-prompt' });
     return answer(id, join(pieces, context), {
       original_token_count: count,
       compress_token_count: count,
