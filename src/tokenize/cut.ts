@@ -6,8 +6,9 @@
 import type { LibraryPreTokenizer, Typed } from './library.ts';
 import type { TextRange } from './types.ts';
 
-/** Pieces per batch. */
-const batch = 512;
+/** Most pieces in a batch, and characters from which it is full: long pieces take more than their share of time. */
+const batchPieces = 512;
+const batchCharacters = 2_048;
 /** Shorter pieces go through the remaining rules at once. */
 const shortPiece = 2_048;
 
@@ -93,6 +94,7 @@ function* cutOnce(text: string, rule: CutRule): Generator<string[], void> {
   let pieces: string[] = [];
   let done = 0; // text before is cut
   let from = 0; // matches are looked for from here on
+  let batchStart = 0;
   while (from <= text.length) {
     const match = matchAt(sticky, text, from) ?? matchAfter(pattern, text, from);
     if (match === null) break;
@@ -100,9 +102,10 @@ function* cutOnce(text: string, rule: CutRule): Generator<string[], void> {
     if (match.end > match.start) pieces.push(text.slice(match.start, match.end));
     done = match.end;
     from = match.end > match.start ? done : afterCharacter(text, done);
-    if (pieces.length < batch) continue;
+    if (pieces.length < batchPieces && done - batchStart < batchCharacters) continue;
     yield pieces;
     pieces = [];
+    batchStart = done;
   }
   if (keepsGaps && done < text.length) pieces.push(text.slice(done));
   yield pieces;
