@@ -211,7 +211,7 @@ const settingsSchema = z.strictObject({
     .nullable()
     .default(null)
     .describe(
-      "Folder with the `tokenizer.json` of the upstream's model; null = counts are estimated with the shipped one, and marked so.",
+      "Folder with the `tokenizer.json` of the upstream's model; null = the shipped one stands in, and reported counts are the server's own where it counts, else marked estimated.",
     ),
   preset: z
     .enum(presetNames)
