@@ -191,8 +191,8 @@ function dispatch({ slots, waiting }: State): void {
 function settle(state: State, slot: Slot, finish: (ended: Waiting) => void): void {
   const { running } = slot;
   slot.running = null;
-  // an idle pool does not keep the process alive
-  slot.worker?.unref();
+  // an idle pool does not keep the process alive; one that is being closed must see its workers end
+  if (!state.closed) slot.worker?.unref();
   if (running !== null) finish(running);
   dispatch(state);
 }

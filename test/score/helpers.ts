@@ -9,8 +9,9 @@ import {
 } from '../../src/score/create.ts';
 
 const root = resolve(import.meta.dirname, '../..');
-export const tinyCausal: string = join(root, 'test/fixtures/models/tiny-causal');
-export const tinyClassifier: string = join(root, 'test/fixtures/models/tiny-classifier');
+export const fixtures: string = join(root, 'test/fixtures/models');
+export const tinyCausal: string = join(fixtures, 'tiny-causal');
+export const tinyClassifier: string = join(fixtures, 'tiny-classifier');
 export const oracleFolder: string = resolve(root, '../shared/oracle');
 
 /** Options of `test()` for tests that need the oracle. */
