@@ -72,38 +72,54 @@ export function mergeTable(
     table.rank[slot] = rank;
     table.joined[slot] = joined;
   }
+  let scratch = scratchFor(128);
   return {
-    merge: (piece) =>
-      mergeBytes(
-        table,
-        Array.from(piece, (byte) => bytes[byte] ?? 0),
-      ),
+    merge(piece) {
+      if (piece.length > scratch.ids.length) scratch = scratchFor(piece.length);
+      for (let i = 0; i < piece.length; i++) scratch.ids[i] = bytes[piece[i] ?? 0] ?? 0;
+      const length = mergeBytes(table, scratch, piece.length);
+      return Array.from(scratch.ids.subarray(0, length));
+    },
   };
 }
 
-function mergeBytes(table: PairTable, ids: number[]): number[] {
-  // slot of the pair (i, i+1), or EMPTY: looked up again only where a merge has changed a neighbour
-  const slots = ids.map((id, i) => pairSlot(table, id, ids[i + 1]));
+/** Room to work in, used again for every piece: merging makes no garbage. */
+interface Scratch {
+  readonly ids: Int32Array;
+  /** Slot of the pair (i, i+1), or EMPTY: looked up again only where a merge has changed a neighbour. */
+  readonly slots: Int32Array;
+}
+
+function scratchFor(length: number): Scratch {
+  return { ids: new Int32Array(length), slots: new Int32Array(length) };
+}
+
+/** Merges the first `count` ids in place; returns how many are left. */
+function mergeBytes(table: PairTable, { ids, slots }: Scratch, count: number): number {
+  let length = count;
+  const slotAt = (i: number): number =>
+    i + 1 < length ? pairSlot(table, ids[i] ?? 0, ids[i + 1] ?? 0) : EMPTY;
+  for (let i = 0; i < length; i++) slots[i] = slotAt(i);
   for (;;) {
     let best = EMPTY;
     let bestRank = Infinity;
-    for (let i = 0; i < slots.length - 1; i++) {
+    for (let i = 0; i < length - 1; i++) {
       const slot = slots[i] ?? EMPTY;
       if (slot === EMPTY) continue;
       const rank = table.rank[slot] ?? 0;
       if (rank < bestRank) [best, bestRank] = [i, rank];
     }
-    if (best === EMPTY) return ids;
+    if (best === EMPTY) return length;
     ids[best] = table.joined[slots[best] ?? 0] ?? 0;
-    ids.splice(best + 1, 1);
-    slots.splice(best + 1, 1);
-    slots[best] = pairSlot(table, ids[best], ids[best + 1]);
-    if (best > 0) slots[best - 1] = pairSlot(table, ids[best - 1], ids[best]);
+    ids.copyWithin(best + 1, best + 2, length);
+    slots.copyWithin(best + 1, best + 2, length);
+    length--;
+    slots[best] = slotAt(best);
+    if (best > 0) slots[best - 1] = slotAt(best - 1);
   }
 }
 
-function pairSlot(table: PairTable, left: number | undefined, right: number | undefined): number {
-  if (left === undefined || right === undefined) return EMPTY;
+function pairSlot(table: PairTable, left: number, right: number): number {
   const slot = slotOf(table, left, right);
   return table.left[slot] === EMPTY ? EMPTY : slot;
 }
