@@ -59,6 +59,7 @@ const packages: Record<string, string> = {
   undici: 'backends',
   'onnxruntime-node': 'score',
   '@huggingface/tokenizers': 'tokenize',
+  tar: 'score',
   'lru-cache': 'core',
   'prom-client': 'observe',
   pino: 'observe',
