@@ -3,7 +3,7 @@ import { throwIfAborted } from './abort.ts';
 import type { Steps } from './steps.ts';
 
 /** Milliseconds of work between two turns of the event loop. */
-const sliceMs = 8;
+const sliceMs = 5;
 
 export interface Turns {
   /** Does the work in slices. */
