@@ -38,46 +38,44 @@ export function engineSuite(name: string, start: () => Promise<RealEngine | stri
       t.skip(engine);
       return;
     }
+    // One by one, so that what was started ends even when the next thing does not start.
+    t.after(() => engine.close());
     const recorder = await startRecorder(engine.url);
+    t.after(() => recorder.close());
     const sluice = await startSluice(['--upstream', recorder.url]);
-    try {
-      const client = new OpenAI({ baseURL: `${sluice.url}/v1`, apiKey: 'none', maxRetries: 0 });
-      await t.test('chat, whole and streamed', () => chat(client, engine));
-      await t.test('completions, whole and streamed', () => completions(client, engine));
-      await t.test('off: the upstream receives what it would receive directly', () =>
-        sameAsDirect({ engine, recorder, sluice: sluice.url }),
-      );
-      await t.test('on: fewer prompt tokens, question untouched, usage read', () =>
-        compressed({ engine, recorder, sluice: sluice.url }),
-      );
-      await t.test("reported counts are the engine's own", () =>
-        countedByEngine({ engine, recorder, sluice: sluice.url }),
-      );
-      await t.test('abort closes the upstream stream within 50 ms', () =>
-        aborted({ engine, recorder, sluice: sluice.url }),
-      );
-      await t.test("the engine's errors pass unchanged", () =>
-        errors({ engine, recorder, sluice: sluice.url }),
-      );
-      await t.test('the backend was recognised', async () => {
-        const response = await fetch(`${sluice.url}/v1/models`);
-        assert.equal(response.status, 200);
-        const backend = response.headers.get('x-sluice-backend') ?? '';
-        assert.ok(backend.startsWith(engine.kind), `${backend} is not ${engine.kind}`);
-      });
-      await t.test('the Python client of OpenAI', async (inner) => {
-        const python = process.env['SLUICE_IT_PYTHON'];
-        if (python === undefined) {
-          inner.skip('SLUICE_IT_PYTHON does not name a Python with the openai package');
-          return;
-        }
-        await runPython(python, [`${sluice.url}/v1`, engine.model]);
-      });
-    } finally {
-      await stop(sluice.child);
-      await recorder.close();
-      await engine.close();
-    }
+    t.after(() => stop(sluice.child));
+    const client = new OpenAI({ baseURL: `${sluice.url}/v1`, apiKey: 'none', maxRetries: 0 });
+    await t.test('chat, whole and streamed', () => chat(client, engine));
+    await t.test('completions, whole and streamed', () => completions(client, engine));
+    await t.test('off: the upstream receives what it would receive directly', () =>
+      sameAsDirect({ engine, recorder, sluice: sluice.url }),
+    );
+    await t.test('on: fewer prompt tokens, question untouched, usage read', () =>
+      compressed({ engine, recorder, sluice: sluice.url }),
+    );
+    await t.test("reported counts are the engine's own", () =>
+      countedByEngine({ engine, recorder, sluice: sluice.url }),
+    );
+    await t.test('abort closes the upstream stream within 50 ms', () =>
+      aborted({ engine, recorder, sluice: sluice.url }),
+    );
+    await t.test("the engine's errors pass unchanged", () =>
+      errors({ engine, recorder, sluice: sluice.url }),
+    );
+    await t.test('the backend was recognised', async () => {
+      const response = await fetch(`${sluice.url}/v1/models`);
+      assert.equal(response.status, 200);
+      const backend = response.headers.get('x-sluice-backend') ?? '';
+      assert.ok(backend.startsWith(engine.kind), `${backend} is not ${engine.kind}`);
+    });
+    await t.test('the Python client of OpenAI', async (inner) => {
+      const python = process.env['SLUICE_IT_PYTHON'];
+      if (python === undefined) {
+        inner.skip('SLUICE_IT_PYTHON does not name a Python with the openai package');
+        return;
+      }
+      await runPython(python, [`${sluice.url}/v1`, engine.model]);
+    });
   });
 }
 
