@@ -1,6 +1,7 @@
 /** Worked examples: repeated labelled blocks in one string, or short user/assistant pairs before the last turn. */
 import type { DetectedPart, TurnShape } from '../types.ts';
 import { contentKindOf } from './content.ts';
+import { roleOf } from './labels.ts';
 import type { Label } from './labels.ts';
 import { headAt, startOf, trimRange } from './lines.ts';
 import type { Lines } from './lines.ts';
@@ -32,13 +33,56 @@ export function demonstrationParts(
     const results = exampleLabels.get(name) ?? new Set<string>();
     const complete = examples.filter((block) => hasResult(lines, labels, block, results));
     if (complete.length < fewestExamples || complete.length < examples.length * 0.8) continue;
-    return complete.map((block) => {
+    return endLastWithItself(lines, labels, complete).map((block) => {
       const range = { start: startOf(lines, block.line), end: startOf(lines, block.endLine) };
       const content = contentKindOf(lines.text.slice(range.start, range.end));
       return demonstrationPart(range, content, `examples "${name}:"`);
     });
   }
   return [];
+}
+
+/** Text behind the last example that is longer than this, and this many times the longest other one, is no part of it. */
+const shortestMaterial = 400;
+const materialOverExample = 4;
+
+/**
+ * What follows the last example up to the real question may be the material that the question is about: then the
+ * example ends at the blank line before it. It shows by a context label or by its length.
+ */
+function endLastWithItself(
+  lines: Lines,
+  labels: readonly Label[],
+  blocks: readonly Block[],
+): readonly Block[] {
+  const last = blocks.at(-1);
+  if (last === undefined) return blocks;
+  const lengthOf = ({ line, endLine }: Block): number =>
+    startOf(lines, endLine) - startOf(lines, line);
+  const others = blocks.slice(0, -1);
+  const longest = Math.max(...others.map(lengthOf));
+  const blank = firstBlankOf(lines, last);
+  if (blank === null) return blocks;
+  const rest = { line: blank, endLine: last.endLine };
+  const announced = labelsIn(labels, rest).some((label) => {
+    const role = roleOf(label);
+    return role === 'context' || role === 'item';
+  });
+  // Examples that have such labels themselves are worked out over material of their own.
+  const usual = others.some((block) =>
+    labelsIn(labels, block).some((label) => roleOf(label) === 'context'),
+  );
+  const long = lengthOf(rest) > Math.max(shortestMaterial, materialOverExample * longest);
+  if (usual || !(announced || long)) return blocks;
+  return [...others, { line: last.line, endLine: blank + 1 }];
+}
+
+/** The first blank line inside a block, below its first line. */
+function firstBlankOf(lines: Lines, block: Block): number | null {
+  for (let line = block.line + 1; line < block.endLine; line += 1) {
+    if (headAt(lines, line) === '') return line;
+  }
+  return null;
 }
 
 /** Labels that open examples, seen three times or more; the one that comes first wins. */

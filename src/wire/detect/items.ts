@@ -51,7 +51,10 @@ function headOf(lines: Lines, line: number): ItemHead | null {
   const label = labelOf(lines, line);
   if (label === null || label.number === null || roleOf(label) !== 'item') return null;
   const { number, length, name } = label;
-  return headRange(lines, line, { number, length, detail: `numbered "${name}"` });
+  // `Document [1]` without a title or a colon may begin a sentence: one alone is no list.
+  const bare = /\[\d+\]\s*$/.test(head.slice(0, length));
+  const detail = bare ? `[n] list "${name}"` : `numbered "${name}"`;
+  return headRange(lines, line, { number, length, detail });
 }
 
 /** The marker, a short title after it, and the metadata lines below. */

@@ -30,9 +30,9 @@ const patterns: readonly RegExp[] = [
   ),
   // 【参考资料】 / [Context] / <<Context>>
   new RegExp(String.raw`^(?:【|\[|<<|《)(${letters})${number}(?:】|\]|>>|》)[:：]?\s*`, 'u'),
-  // Document [1](Title: ...) text
+  // Document [1](Title: ...) text / Document [1] Title
   new RegExp(
-    String.raw`^(${letters})\s?\[(\d{1,4})\]\s?\(Title: [^()]{0,160}(?:\([^()]{0,80}\)[^()]{0,80})?\)\s?[:：]?\s*`,
+    String.raw`^(${letters})\s?\[(\d{1,4})\](?:\s?\(Title: [^()]{0,160}(?:\([^()]{0,80}\)[^()]{0,80})?\))?(?:\s?[:：])?(?:\s+|$)`,
     'u',
   ),
 ];

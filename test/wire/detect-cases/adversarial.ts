@@ -12,6 +12,11 @@ export const adversarialCases: readonly DetectCase[] = [
     want: [['Q', 'What is the difference', 'too?']],
   },
   {
+    name: 'a sentence that begins with a numbered document',
+    text: 'Document [1] is missing from the shared folder and Ann asked me for it again today.\nCan you tell me where it went?',
+    want: [['Q', 'Document [1]', 'it went?']],
+  },
+  {
     name: 'tags in backticks',
     text: 'Why does `<document>` need `</document>`, and what goes between `<context>` and `</context>`?',
     want: [['Q', 'Why does']],

@@ -5,6 +5,30 @@ import * as m from './material.ts';
 
 export const exampleCases: readonly DetectCase[] = [
   {
+    name: 'documents between the last example and the question',
+    text: `Question: What is the capital of France?\nAnswer: Paris\n\nQuestion: Who wrote Hamlet?\nAnswer: Shakespeare\n\nDocument [1] The lighthouse\n${m.lighthouse}\n\nDocument [2] The river\n${m.river}\n\nQuestion: How tall is the lighthouse?\nAnswer:`,
+    place: prompt,
+    want: [
+      ['X', 'Question: What', 'Paris'],
+      ['X', 'Question: Who', 'Shakespeare'],
+      ['D', 'The lighthouse at', 'school.'],
+      ['D', 'The Sella', '1934.'],
+      ['Q', 'Question: How tall', 'Answer:'],
+    ],
+  },
+  {
+    name: 'a labelled context between the last example and the question',
+    text: `Q: How many legs has a hen?\nA: 2\n\nQ: How many legs has a cat?\nA: 4\n\nContext: ${m.lighthouse} ${m.river}\n\nQ: How tall is the lighthouse?\nA:`,
+    place: prompt,
+    want: [
+      ['X', 'Q: How many legs has a hen', '2'],
+      ['X', 'Q: How many legs has a cat', '4'],
+      ['I', 'Context:'],
+      ['D', 'The lighthouse at', '1934.'],
+      ['Q', 'Q: How tall', 'A:'],
+    ],
+  },
+  {
     name: 'Q and A',
     text: 'Q: How many legs do two hens have?\nA: 4\n\nQ: How many legs do three cats have?\nA: 12\n\nQ: How many legs do five ants have?\nA:',
     place: prompt,
