@@ -44,15 +44,23 @@ function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
 
-/** The shipped folders that have a manifest, and the folders that the configuration names, each once. */
-export function modelFolders(config: Config, shipped: string = shippedModels): string[] {
-  const found = existsSync(shipped)
-    ? readdirSync(shipped, { withFileTypes: true })
-        .filter((entry) => entry.isDirectory())
-        .map((entry) => join(shipped, entry.name))
-        .filter((folder) => existsSync(join(folder, 'manifest.json')))
-        .sort()
-    : [];
+/** Folders with a manifest inside a folder, by name. */
+function foldersIn(place: string): string[] {
+  if (!existsSync(place)) return [];
+  return readdirSync(place, { withFileTypes: true })
+    .filter((entry) => entry.isDirectory() && !entry.name.startsWith('.'))
+    .map((entry) => join(place, entry.name))
+    .filter((folder) => existsSync(join(folder, 'manifest.json')))
+    .sort();
+}
+
+/** The shipped models, the user's (those in `home`), and the folders that the configuration names, each once. */
+export function modelFolders(
+  config: Config,
+  places: { readonly shipped?: string; readonly home?: string | null } = {},
+): string[] {
+  const { shipped = shippedModels, home = null } = places;
+  const found = [...foldersIn(shipped), ...(home === null ? [] : foldersIn(resolve(home)))];
   const { model, classifier, vectors, table, pairs } = config.score;
   const named = [model, classifier, vectors, table, pairs, config.embedded.model]
     .filter((folder) => folder !== null)

@@ -1,4 +1,6 @@
-/** `SLUICE_*` variables as configuration values. */
+/** `SLUICE_*` variables as configuration values, and the places that the user's variables name. */
+import { homedir } from 'node:os';
+import { join } from 'node:path';
 import type { ConfigKey } from './keys.ts';
 import { nearestPath, setPath } from './keys.ts';
 
@@ -78,4 +80,18 @@ export function readEnvironment(
 export function fileFromEnvironment(env: Environment): string | null {
   const file = env[fileVariable];
   return file === undefined || file === '' ? null : file;
+}
+
+/** Where the user's own models are kept: `sluice/models` in the user's directory for data. */
+export function modelsHome(env: Environment = process.env): string {
+  return join(dataHome(env), 'sluice', 'models');
+}
+
+function dataHome(env: Environment): string {
+  const xdg = env['XDG_DATA_HOME'];
+  if (xdg !== undefined && xdg !== '') return xdg;
+  if (process.platform === 'win32')
+    return env['LOCALAPPDATA'] ?? join(homedir(), 'AppData', 'Local');
+  if (process.platform === 'darwin') return join(homedir(), 'Library', 'Application Support');
+  return join(homedir(), '.local', 'share');
 }

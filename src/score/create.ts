@@ -64,13 +64,21 @@ export interface ScorerPool extends ScorerSet {
   close(): Promise<void>;
 }
 
-const expectedKind: Record<ModelRole | 'table', ModelManifest['kind']> = {
-  surprisal: 'causal-lm',
-  keep: 'token-classifier',
-  vectors: 'sentence-encoder',
-  table: 'token-table',
-  pairs: 'cross-encoder',
-};
+/** The scorer that a model is for. */
+export function roleOf({ kind }: ModelManifest): ModelRole | 'table' {
+  switch (kind) {
+    case 'causal-lm':
+      return 'surprisal';
+    case 'token-classifier':
+      return 'keep';
+    case 'sentence-encoder':
+      return 'vectors';
+    case 'cross-encoder':
+      return 'pairs';
+    case 'token-table':
+      return 'table';
+  }
+}
 
 const VECTOR_BYTES = 64 * 1024 * 1024;
 /** Bytes of a cache entry besides its vector: key, links, typed array. */
@@ -150,10 +158,10 @@ async function openPool(
 
 function manifestFor(folder: string, role: ModelRole | 'table'): ModelManifest {
   const manifest = readManifest(folder);
-  if (manifest.kind === expectedKind[role]) return manifest;
+  if (roleOf(manifest) === role) return manifest;
   throw new SluiceError(
     'MODEL_INVALID',
-    `${folder} is a ${manifest.kind}; the ${role} scorer needs a ${expectedKind[role]}`,
+    `${folder} is a ${manifest.kind}, which is not a model for the role ${role}`,
   );
 }
 

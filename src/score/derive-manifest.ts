@@ -37,7 +37,8 @@ export function deriveManifest(folder: string): ModelManifest {
   const path = join(folder, 'config.json');
   const config = readJson(path);
   const kind = kindOfConfig(config, path);
-  const names = [...needed, graph, ...weightsBeside(folder, graph)];
+  const rest = ['tokenizer_config.json'].filter((name) => existsSync(join(folder, name)));
+  const names = [...needed, ...rest, graph, ...weightsBeside(folder, graph)];
   return {
     name: basename(resolve(folder)),
     version: '0',

@@ -4,6 +4,7 @@ import { SluiceError } from '../core/errors.ts';
 import { type Batch, feedsOf } from './feeds.ts';
 import type { ModelFile, ModelInput, OpenModel } from './model.ts';
 import { openSession, type OrtSession, readModelBytes } from './session.ts';
+import { toUnitLength } from './unit-length.ts';
 
 interface Output {
   readonly name: string;
@@ -116,14 +117,6 @@ function vectorsOf(output: Output, { rows }: Batch, { path, pooling }: ModelFile
     toUnitLength(sum);
   });
   return vectors;
-}
-
-/** Scales a vector to length 1 in place; the zero vector stays as it is. */
-export function toUnitLength(vector: Float32Array): void {
-  let square = 0;
-  for (const value of vector) square += value * value;
-  const scale = square > 0 ? 1 / Math.sqrt(square) : 0;
-  for (let i = 0; i < vector.length; i++) vector[i] = (vector[i] ?? 0) * scale;
 }
 
 function scoresOf(

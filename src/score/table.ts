@@ -2,10 +2,10 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { SluiceError } from '../core/errors.ts';
-import { toUnitLength } from './encoder.ts';
 import { isRecord } from './json-file.ts';
 import { modelId } from './manifest.ts';
 import type { ModelManifest, TokenTable } from './types.ts';
+import { toUnitLength } from './unit-length.ts';
 import type { Vocabulary } from './vocabulary.ts';
 
 /** The arrays of a table: `rows` vectors of `dimension` numbers. */

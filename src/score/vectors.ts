@@ -2,13 +2,13 @@
 import { hash } from 'node:crypto';
 import type { BoundedCache } from '../core/bounded-cache.ts';
 import { SluiceError } from '../core/errors.ts';
-import { toUnitLength } from './encoder.ts';
 import { contentStore } from './once.ts';
 import { runEach } from './passes.ts';
 import type { ScorerCore } from './scorer-core.ts';
 import { evenPieces, inputOf, jobsOf, type Sequence } from './sequences.ts';
 import { specialId } from './special-ids.ts';
 import type { VectorScorer } from './types.ts';
+import { toUnitLength } from './unit-length.ts';
 
 /** A text on its way through the network, in pieces that may come back in any order. */
 interface Part {

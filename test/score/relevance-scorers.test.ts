@@ -280,9 +280,9 @@ test('folders of the wrong kind are refused by role', async () => {
     cacheEntries: 1,
   };
   const wrong = [
-    [{ vectors: tinyCross }, /cross-encoder; the vectors scorer needs a sentence-encoder/],
-    [{ pairs: tinyEncoder }, /sentence-encoder; the pairs scorer needs a cross-encoder/],
-    [{ table: tinyEncoder }, /sentence-encoder; the table scorer needs a token-table/],
+    [{ vectors: tinyCross }, /cross-encoder, which is not a model for the role vectors/],
+    [{ pairs: tinyEncoder }, /sentence-encoder, which is not a model for the role pairs/],
+    [{ table: tinyEncoder }, /sentence-encoder, which is not a model for the role table/],
   ] as const;
   for (const [folders, message] of wrong)
     await assert.rejects(createScorers({ ...options, ...folders }), {

@@ -143,7 +143,7 @@ test('a folder of the wrong kind, and a missing one, are refused with a reason',
   const options = { workers: 1, threads: 1, queue: 1, cacheEntries: 1 };
   await assert.rejects(createScorers({ surprisal: tinyClassifier, keep: null, ...options }), {
     code: 'MODEL_INVALID',
-    message: /token-classifier; the surprisal scorer needs a causal-lm/,
+    message: /token-classifier, which is not a model for the role surprisal/,
   });
   await assert.rejects(createScorers({ surprisal: '/no/such/folder', keep: null, ...options }), {
     code: 'MODEL_INVALID',
