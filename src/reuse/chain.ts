@@ -24,13 +24,14 @@ export interface ChainOptions {
 
 const wordsPerBlock = 4;
 const bytesPerName = 16;
+const chainKey = createHash('sha256').update('sluice block chain 1').digest().subarray(0, 16);
 
 /**
- * Chain over token ids (unsigned 32-bit). The name of a block is the last cipher block of AES-128-CBC over all token
- * bytes so far, keyed by the domain (a CBC-MAC, ISO/IEC 9797-1 algorithm 1): one native call for the whole prompt, a
- * tenth of the time of one SHA-256 call a block. Names are predictions about a cache, never proof of content; who
- * knows every part of a domain could construct two prompts with one name and would mislead the forecast of their own
- * cache hits.
+ * Chain over token ids (unsigned 32-bit). The name of a block is the last cipher block of AES-128-CBC over the domain
+ * and all token bytes so far (a CBC-MAC, ISO/IEC 9797-1 algorithm 1, under a fixed key): one native call for the whole
+ * prompt, a tenth of the time of one SHA-256 call a block. Names are predictions about a cache, never proof of
+ * content: who knows a whole domain, its salt included, could construct two prompts with one name, and would mislead
+ * the forecast of their own hits.
  */
 export function chainOf(tokens: Uint32Array, options: ChainOptions): Chain {
   const { blockTokens, domain } = options;
@@ -52,8 +53,8 @@ export function chainOf(tokens: Uint32Array, options: ChainOptions): Chain {
 }
 
 /**
- * Names of the full blocks of `tokens` that follow the block named `parent` (its first four words); null = they are
- * the first ones. `extra` counts blocks from the first of `tokens`.
+ * Names of the full blocks of `tokens` that follow the block named `parent` (its first four words), which stands for
+ * its domain too; null = they are the first ones. `extra` counts blocks from the first of `tokens`.
  */
 export function namesAfter(
   parent: Uint32Array | null,
@@ -67,7 +68,8 @@ export function namesAfter(
   const stride = Math.ceil((blockTokens * 4) / bytesPerName) * bytesPerName;
   const iv = new Uint8Array(bytesPerName);
   if (parent !== null) new Uint32Array(iv.buffer).set(parent.subarray(0, wordsPerBlock));
-  const cipher = createCipheriv('aes-128-cbc', domain, iv).setAutoPadding(false);
+  const cipher = createCipheriv('aes-128-cbc', chainKey, iv).setAutoPadding(false);
+  if (parent === null) cipher.update(domain);
   const source = paddedBytes(tokens, blockTokens, stride);
   let at = 0;
   for (const part of withExtras(source, stride, options.extra)) {

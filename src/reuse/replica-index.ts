@@ -5,6 +5,7 @@ import { createEngineNames, type EngineNames } from './engine-names.ts';
 import {
   judgeSequence,
   type BlockStored,
+  type EngineHash,
   type KvEvent,
   type SequenceVerdict,
 } from './kv-events.ts';
@@ -34,8 +35,8 @@ export interface ReplicaIndexOptions {
   /** Age in ms after which a block without the engine's word counts as gone; null = eviction by count only. */
   readonly expiryMs: number | null;
   /**
-   * Domain and extras of the blocks of an event (`names: 'chain'` only); null = not ours. Without it no event can be
-   * matched with a chain.
+   * Domain and extras of the blocks of an event (`names: 'chain'` only); null = not ours. The domain counts for first
+   * blocks, later ones have it from their parent. Without this function no event can be matched with a chain.
    */
   readonly eventDomain?: (event: BlockStored) => {
     readonly domain: Uint8Array;
@@ -289,7 +290,7 @@ function applyEvent(groups: readonly GroupState[], event: KvEvent, context: Even
     return;
   }
   if (event.type === 'stored') {
-    applyStored(state, event, context);
+    applyStored(groups, event, context);
     return;
   }
   for (const hash of event.hashes) {
@@ -301,8 +302,14 @@ function applyEvent(groups: readonly GroupState[], event: KvEvent, context: Even
   }
 }
 
-function applyStored(state: GroupState, event: BlockStored, context: EventContext): void {
+function applyStored(
+  groups: readonly GroupState[],
+  event: BlockStored,
+  context: EventContext,
+): void {
   const { options, now, counts } = context;
+  const state = groups[event.group];
+  if (state === undefined) return;
   if (event.blockTokens !== options.blockTokens) {
     counts.foreign += 1;
     return;
@@ -317,19 +324,27 @@ function applyStored(state: GroupState, event: BlockStored, context: EventContex
     }
     return;
   }
-  const parent = event.parent === null ? -1 : state.engine.entryOf(event.parent);
+  const above = event.parent === null ? null : parentName(groups, event.parent);
   const origin = options.eventDomain?.(event) ?? null;
-  if (origin === null || (event.parent !== null && parent < 0)) {
+  if (origin === null || (event.parent !== null && above === null)) {
     if (origin === null) counts.foreign += 1;
     else counts.orphans += 1;
     return;
   }
-  const above = parent < 0 ? null : state.blocks.nameOf(parent).slice();
   const names = namesAfter(above, event.tokens, { ...origin, blockTokens: event.blockTokens });
   for (const [block, hash] of event.hashes.entries()) {
     if (block * 4 >= names.length) break;
     state.engine.bind(hash, state.blocks.put(names, block * 4, facts));
   }
+}
+
+/** A window or a saved state may hold a block without the one before it; another group then knows its name. */
+function parentName(groups: readonly GroupState[], parent: EngineHash): Uint32Array | null {
+  for (const { engine, blocks } of groups) {
+    const entry = engine.entryOf(parent);
+    if (entry >= 0) return blocks.nameOf(entry).slice();
+  }
+  return null;
 }
 
 function tierOf(medium: string | null): Tier {
