@@ -42,14 +42,14 @@ export const rotary: readonly ValidityRow[] = [
     'ntk-dynamic',
     'Dynamic NTK, as transformers has it',
     lengthBound('up-to-original'),
-    'The base follows the longest length of the process: other requests change it too.',
+    'The base follows the longest length of the process: other requests change it too. Calls shorter than the original length reset it; exactly the original length does not.',
   ),
   row('ntk-stepped', 'Dynamic NTK in steps of two', lengthBound('inside-regime'), 'Qwen 1.'),
   row(
     'yarn-dynamic',
     'Dynamic YaRN, dynamic LongRoPE',
-    lengthBound('up-to-original'),
-    'Research code; the scale grows with the longest length of the process and never shrinks.',
+    lengthBound('fresh-process'),
+    'Research code; the scale grows with the longest length of the process and never shrinks: one long request spoils all later short ones.',
   ),
   row(
     'longrope-length',

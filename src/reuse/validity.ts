@@ -32,6 +32,7 @@ export type Verdict = 'exact' | 'approximate' | 'invalid' | 'none';
 export const conditions = {
   always: 'always',
   'up-to-original': 'while all lengths stay up to the original length',
+  'fresh-process': 'while no request of the process was longer than the original length',
   'inside-regime': 'while all lengths stay inside one regime',
   'inside-neighbours': 'while all lengths stay inside the neighbour window',
   'within-limit': 'up to the length of the learned table',
