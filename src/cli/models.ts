@@ -48,7 +48,7 @@ export function register(program: Command): void {
     .action(verify);
   command('pull', 'check a model and put it beside the others')
     .argument('<source>', 'folder, .tar.gz file, or the address of one')
-    .option('--sha256 <hex>', "the archive's SHA-256; required for an address")
+    .option('--sha256 <hex>', "the archive's SHA-256; required for an address", parseDigest)
     .option('--name <name>', 'name of the model here')
     .option('--replace', 'put it in the place of the model that has the name')
     .option('--max-bytes <n>', 'most bytes of the archive and its content', parseCount, MAX_BYTES)
@@ -59,6 +59,11 @@ export function register(program: Command): void {
     .option('--text <file>', 'text to score instead of the one of this package')
     .option('--seconds <n>', 'CPU time to spend', parseSeconds, 3)
     .action(bench);
+}
+
+function parseDigest(text: string): string {
+  if (!/^[0-9a-f]{64}$/i.test(text)) throw new InvalidArgumentError('Expected 64 hex digits.');
+  return text;
 }
 
 function parseSeconds(text: string): number {
@@ -143,6 +148,8 @@ async function verify(name: string | undefined, flags: ModelsFlags): Promise<voi
 }
 
 async function pull(source: string, flags: PullFlags): Promise<void> {
+  if (/^https?:/i.test(source) && flags.sha256 === undefined)
+    throw new UsageError(`--sha256 is required for an address; ${source} was given without it`);
   const { pullModel, settingFor } = await import('../model-tools.ts');
   const stop = new AbortController();
   const onSignal = (): void => stop.abort();
