@@ -170,7 +170,9 @@ function switchOf(
   { originalLength, maxLength }: Lengths,
 ): PositionSwitch {
   if (scheme === 'ntk-dynamic') return 'process-history';
-  if (scheme === 'ntk-stepped') return 'per-request-length';
+  // Qwen 1's own code continues with the step of whatever ran cold before.
+  if (scheme === 'ntk-stepped')
+    return server.kind === 'transformers' ? 'process-history' : 'per-request-length';
   if (scheme !== 'longrope') return 'static';
   // A server that never passes the border has one table for all.
   const never = originalLength !== null && maxLength !== null && maxLength <= originalLength;

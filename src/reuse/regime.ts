@@ -17,7 +17,8 @@ export const unshared = 'unshared';
  * - LongRoPE by length: `short` up to and including the original length, else `long`.
  * - Dynamic NTK in steps of two: `step-n`, n = ceil(log2(total / original)), at least 0.
  * - Dynamic NTK by the process's longest sequence: `base` below the original length (transformers goes back to the
- *   model's own base only for calls that are shorter than it), else `unshared`.
+ *   model's own base only for calls that are shorter than it), else `unshared`. Any other
+ *   scheme with such a history: `unshared`.
  * - Decided by the batch, or by an unknown border: `unshared`.
  */
 export function regime(position: PositionScheme, totalTokens: number): string {

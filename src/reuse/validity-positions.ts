@@ -41,10 +41,15 @@ export const rotary: readonly ValidityRow[] = [
   row(
     'ntk-dynamic',
     'Dynamic NTK, as transformers has it',
-    lengthBound('up-to-original'),
+    lengthBound('below-original'),
     'The base follows the longest length of the process: other requests change it too. Calls shorter than the original length reset it; exactly the original length does not.',
   ),
-  row('ntk-stepped', 'Dynamic NTK in steps of two', lengthBound('inside-regime'), 'Qwen 1.'),
+  row(
+    'ntk-stepped',
+    'Dynamic NTK in steps of two',
+    lengthBound('inside-regime'),
+    'Qwen 1, if every call took its own step. Its own code takes it in cold runs only and keeps it, per process, for continuations: another request between spoils them.',
+  ),
   row(
     'yarn-dynamic',
     'Dynamic YaRN, dynamic LongRoPE',

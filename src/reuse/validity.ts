@@ -31,7 +31,7 @@ export type Verdict = 'exact' | 'approximate' | 'invalid' | 'none';
 /** What has to hold for a cell's verdict; `always` where nothing has to. */
 export const conditions = {
   always: 'always',
-  'up-to-original': 'while all lengths stay up to the original length',
+  'below-original': 'while all lengths stay below the original length',
   'fresh-process': 'while no request of the process was longer than the original length',
   'inside-regime': 'while all lengths stay inside one regime',
   'inside-neighbours': 'while all lengths stay inside the neighbour window',

@@ -6,8 +6,10 @@ import { plainRotary } from '../../src/engine/reference/frequencies.ts';
 import { createRandom } from '../../src/engine/reference/numbers.ts';
 import {
   fixed,
+  lastColdStep,
   longRope,
   ntkDynamic,
+  ntkSteppedLate,
   transformersLongest,
   yarnDynamic,
 } from '../../src/engine/reference/rope.ts';
@@ -57,6 +59,15 @@ test('a scale that never shrinks: one long request spoils all later ones', () =>
   for (const seed of seeds) {
     assert.equal(afterOthers(make, seed, { between: 12, total: 15 }), 'exact');
     assert.equal(afterOthers(make, seed, { between: 30, total: 15 }), 'invalid');
+  }
+});
+
+test('stepped NTK as Qwen 1 runs it: a cold run of others changes the step of a continuation', () => {
+  const make = two(ntkSteppedLate(settings), { advance: lastColdStep(16) });
+  for (const seed of seeds) {
+    assert.equal(afterOthers(make, seed, { between: 12, total: 15 }), 'exact');
+    assert.equal(afterOthers(make, seed, { between: 30, total: 15 }), 'invalid');
+    assert.equal(afterOthers(make, seed, { between: 12, total: 18 }), 'invalid', 'past the step');
   }
 });
 

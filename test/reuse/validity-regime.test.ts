@@ -24,6 +24,7 @@ import {
 
 const transformers: PositionServer = { kind: 'transformers', version: null, maxLength: null };
 const vllm: PositionServer = { kind: 'vllm', version: '0.27.1', maxLength: null };
+const other: PositionServer = { kind: 'other', version: null, maxLength: null };
 const sglang: PositionServer = { kind: 'sglang', version: null, maxLength: null };
 const llamacpp: PositionServer = { kind: 'llamacpp', version: null, maxLength: 8192 };
 
@@ -106,7 +107,8 @@ test('scheme and switch follow the model and the server', () => {
     ['Llama 3.1', llama3, vllm, 'llama3', 'static'],
     ['dynamic NTK in transformers', dynamic, transformers, 'ntk-dynamic', 'process-history'],
     ['dynamic NTK in vLLM', dynamic, vllm, 'ntk-static', 'static'],
-    ['Qwen 1', qwen1, transformers, 'ntk-stepped', 'per-request-length'],
+    ['Qwen 1 in its own code', qwen1, transformers, 'ntk-stepped', 'process-history'],
+    ['Qwen 1 elsewhere', qwen1, other, 'ntk-stepped', 'per-request-length'],
     ['Gemma 3', gemma3, vllm, 'linear', 'static'],
     ['plain RoPE', { model_type: 'llama', rope_theta: 10000 }, vllm, 'rope', 'static'],
     ['BLOOM', { model_type: 'bloom' }, vllm, 'alibi', 'static'],
@@ -171,7 +173,7 @@ test('dynamic NTK: shared below the original length, never above', () => {
 });
 
 test('dynamic NTK in steps: borders at the original length times powers of two', () => {
-  const position = positionOf(qwen1, transformers);
+  const position = positionOf(qwen1, other);
   const names = [8192, 8193, 16384, 16385, 32768].map((total) => regime(position, total));
   assert.deepEqual(names, ['step-0', 'step-1', 'step-1', 'step-2', 'step-2']);
 });
@@ -193,7 +195,7 @@ test('property: the end of a regime is the last length inside it', () => {
   const positions = [
     positionOf(phi3, transformers),
     positionOf(dynamic, transformers),
-    positionOf(qwen1, transformers),
+    positionOf(qwen1, other),
   ];
   fc.assert(
     fc.property(

@@ -87,6 +87,18 @@ export function ntkStepped({ headDim, base, original }: RopeSettings): Attention
   );
 }
 
+/** The same as Qwen 1's own code runs it: the step of the process's last cold run (`lastColdStep`). */
+export function ntkSteppedLate({ headDim, base }: RopeSettings): AttentionScheme {
+  return rotated(({ process }) => plainRotary(headDim, steppedNtkBase(headDim, base, process)));
+}
+
+/** A cold run computes its step; a continuation takes what is there (Qwen 1, `_ntk_alpha_cached_list`). */
+export function lastColdStep(
+  original: number,
+): (previous: number, total: number, start: number) => number {
+  return (previous, total, start) => (start === 0 ? ntkStep(original, total) : previous);
+}
+
 /** YaRN whose scale grows with the longest length that the process has seen and never shrinks (its research code). */
 export function yarnDynamic({ headDim, base, original }: RopeSettings): AttentionScheme {
   return rotated(({ process }) => {

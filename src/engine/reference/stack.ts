@@ -27,7 +27,7 @@ export interface StackOptions {
   /** Learned absolute positions: length of the table that is added to the embeddings. */
   readonly learnedPositions?: number;
   /** What the process remembers after a call, from what it remembered before; for schemes with a history. */
-  readonly advance?: (previous: number, total: number) => number;
+  readonly advance?: (previous: number, total: number, start: number) => number;
 }
 
 export interface ExtendOptions {
@@ -91,7 +91,7 @@ function startProcess(weights: Weights, advance: StackOptions['advance']): Stack
     { start = state.length, tag = 0, companion = 0 }: ExtendOptions = {},
   ): CacheState {
     const total = start + tokens.length;
-    process = advance?.(process, total) ?? 0;
+    process = advance?.(process, total, start) ?? 0;
     const call: Call = { total, process, companion, start, tag };
     let hidden: readonly Float64Array[] = tokens.map((token, i) => embed(token, start + i));
     let missing = false;

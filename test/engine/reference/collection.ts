@@ -155,10 +155,10 @@ const rotarySpecimens: Record<string, Specimen> = {
   yarn: fullAttention(rotaryBench(yarn)),
   llama3: fullAttention(rotaryBench(llama3)),
   'longrope-constant': fullAttention(rotaryBench((s) => longRope(s, 'constant-long'))),
-  'ntk-dynamic': lengthBound(
-    rotaryBench(ntkDynamic, { advance: transformersLongest(16) }),
-    untilOriginal,
-  ),
+  'ntk-dynamic': lengthBound(rotaryBench(ntkDynamic, { advance: transformersLongest(16) }), {
+    ...untilOriginal,
+    inside: [[10, 5]],
+  }),
   'ntk-stepped': lengthBound(rotaryBench(ntkStepped), stepped),
   'yarn-dynamic': lengthBound(rotaryBench(yarnDynamic, { advance: Math.max }), untilOriginal),
   'longrope-length': lengthBound(
