@@ -36,6 +36,18 @@ export function evidence(
   });
 }
 
+/** Runs once per seed; several cells rest on the same trials. */
+export function once(
+  trials: (seed: number) => readonly Trial[],
+): (seed: number) => readonly Trial[] {
+  const known = new Map<number, readonly Trial[]>();
+  return (seed) => {
+    const found = known.get(seed) ?? trials(seed);
+    known.set(seed, found);
+    return found;
+  };
+}
+
 export interface Bench {
   readonly make: Make;
   /** Same weights, another factor, base or table. */
@@ -141,7 +153,7 @@ export function lengthBound(bench: Bench, bounds: Bounds): Specimen {
 /** One state per layer. */
 export function recurrence(bench: Bench): Specimen {
   // A state that was saved later than the common text: all that is left when none was saved at it.
-  const late = branches(bench, [[10, 4, 5]]);
+  const late = once(branches(bench, [[10, 4, 5]]));
   return {
     append: evidence(grow(bench, [below, above]), late),
     cross: evidence(grow(bench, [across]), branches(bench, [[12, 2, 8]])),
@@ -166,13 +178,13 @@ export interface Hiding extends Bench {
 /** Schemes whose mask hides entries for good. */
 export function hiding(bench: Hiding): Specimen {
   const { make, hidden, growth, branch, needed = growth[0] - 2 } = bench;
-  const slide =
-    (keep: (entry: Entry, layer: number, length: number) => boolean) => (seed: number) => {
+  const slide = (keep: (entry: Entry, layer: number, length: number) => boolean) =>
+    once((seed: number) => {
       const [head, tail] = growth;
       return [
         slideTrial(make, { seed, head, tail, keep: (entry, layer) => keep(entry, layer, head) }),
       ];
-    };
+    });
   const resident = slide((entry, layer, length) => !hidden(entry, layer, length));
   // One that is still seen is gone as well.
   const gap = slide(
