@@ -68,6 +68,7 @@ async function benchGraph(
     role,
     path: join(folder, name),
     maxBatch: maxBatchOf(manifest),
+    contextLength: manifest.context_length,
     pooling: poolingOf(manifest),
   };
   const inputs = inputsFor(role, manifest, openVocabulary(folder), text);

@@ -179,6 +179,7 @@ function install(
     role,
     path: join(folder, name),
     maxBatch: maxBatchOf(manifest),
+    contextLength: manifest.context_length,
     pooling: poolingOf(manifest),
   };
   const id = modelId(manifest, name);

@@ -18,6 +18,8 @@ export interface ModelFile {
    * which quantisation with one scale per tensor breaks.
    */
   readonly maxBatch: number;
+  /** Positions of one pass. */
+  readonly contextLength: number;
   /** How hidden states become one vector, for graphs that leave it open. */
   readonly pooling: 'mean' | 'first';
 }

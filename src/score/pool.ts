@@ -24,6 +24,9 @@ export interface PoolJob extends ModelInput {
   readonly role: ModelRole;
 }
 
+/** Sent to a worker in place of a job when it is to end. */
+export const STOP = 'stop';
+
 export type PoolReply =
   | { readonly ready: true }
   | { readonly failed: string }
@@ -255,13 +258,24 @@ async function closePool(state: State): Promise<void> {
   state.closed = true;
   const error = new SluiceError('SCORER_FAILED', 'The scorers were closed');
   for (const waited of state.waiting.splice(0)) waited.reject(error);
-  const workers = state.slots.map((slot) => slot.worker);
+  const workers = state.slots.flatMap(({ worker }) => (worker === null ? [] : [worker]));
   for (const slot of state.slots) {
     slot.running?.reject(error);
     slot.running = null;
     slot.ready = false;
   }
-  // Idle workers do not hold the process open; whoever waits for their end must not be left waiting.
-  for (const worker of workers) worker?.ref();
-  await Promise.all(workers.map((worker) => worker?.terminate()));
+  await Promise.all(workers.map(stopWorker));
+}
+
+/**
+ * Asks a worker to end and waits until it has. Ending it from outside while it computes would throw inside the native
+ * runtime, which aborts the whole process; so it ends by itself when its chunk is done.
+ */
+function stopWorker(worker: Worker): Promise<void> {
+  return new Promise((resolve) => {
+    worker.once('exit', () => resolve());
+    // idle workers do not hold the process open; whoever waits for their end must not be left waiting
+    worker.ref();
+    worker.postMessage(STOP);
+  });
 }

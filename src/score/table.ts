@@ -32,24 +32,15 @@ export function openTokenTable(
   const { table, file } = readTable(folder, manifest);
   const encode = (text: string): Uint32Array =>
     vocabulary.idsOf(text).filter((token) => token < table.rows);
-  const lengths = rowLengths(table);
-  const places = createPlaces(table.rows);
+  const cosinesFor = cosineMemory(table);
   return {
     kind: 'table',
     id: modelId(manifest, file),
     dimension: table.dimension,
     encode,
     scores(question, texts) {
-      const asked = askedTokens(encode(question), table, lengths);
-      const scores = new Float32Array(texts.length);
-      if (asked.count === 0) return scores;
-      const tokens = texts.map(encode);
-      const { distinct, placeOf } = places.collect(tokens);
-      const cosines = cosinesOf(distinct, asked, table, lengths);
-      tokens.forEach((ids, at) => {
-        scores[at] = lateInteraction(ids, asked, cosines, placeOf);
-      });
-      return scores;
+      const cosines = cosinesFor(question, encode);
+      return Float32Array.from(texts, (text) => lateInteraction(encode(text), cosines));
     },
     vectors: (texts) => texts.map((text) => meanVector(encode(text), table)),
   };
@@ -149,73 +140,96 @@ function askedTokens(ids: Uint32Array, table: Table, lengths: Float32Array): Ask
   return { count: tokens.length, vectors, weights };
 }
 
-/** Numbers the distinct tokens of some texts; the array that does it is used again for the next texts. */
-function createPlaces(rows: number): {
-  collect(texts: readonly Uint32Array[]): { distinct: number[]; placeOf: Int32Array };
-} {
-  const placeOf = new Int32Array(rows).fill(-1);
-  let distinct: number[] = [];
+/** Cosines of vocabulary entries with the tokens of one question, worked out when an entry is first met. */
+interface Cosines {
+  readonly asked: Asked;
+  /** Numbers from one entry's cosines to the next one's: `asked.count` filled up to a multiple of four. */
+  readonly stride: number;
+  /** Where an entry's cosines start in `values`. */
+  startOf(id: number): number;
+  values(): Float32Array;
+}
+
+/**
+ * Keeps the cosines of the last question, since a long text is asked for in parts. Bounded by the vocabulary times
+ * the question's tokens, 4 bytes each.
+ */
+function cosineMemory(
+  table: Table,
+): (question: string, encode: (text: string) => Uint32Array) => Cosines {
+  const lengths = rowLengths(table);
+  let last: { readonly question: string; readonly cosines: Cosines } | null = null;
+  return (question, encode) => {
+    if (last?.question === question) return last.cosines;
+    const cosines = newCosines(askedTokens(encode(question), table, lengths), table, lengths);
+    last = { question, cosines };
+    return cosines;
+  };
+}
+
+const FIRST_ENTRIES = 1024;
+
+function newCosines(asked: Asked, table: Table, lengths: Float32Array): Cosines {
+  const stride = 4 * Math.ceil(asked.count / 4);
+  const starts = new Int32Array(table.rows).fill(-1);
+  let values = new Float32Array(FIRST_ENTRIES * stride);
+  let used = 0;
   return {
-    collect(texts) {
-      for (const id of distinct) placeOf[id] = -1;
-      distinct = [];
-      for (const ids of texts)
-        for (const id of ids) {
-          if (placeOf[id] !== -1) continue;
-          placeOf[id] = distinct.length;
-          distinct.push(id);
-        }
-      return { distinct, placeOf };
+    asked,
+    stride,
+    values: () => values,
+    startOf(id) {
+      const known = starts[id] ?? -1;
+      if (known >= 0) return known;
+      const start = used;
+      used += stride;
+      if (used > values.length) {
+        const grown = new Float32Array(2 * values.length);
+        grown.set(values);
+        values = grown;
+      }
+      addCosines(id, { asked, table, scale: lengths[id] ?? 0 }, values.subarray(start, used));
+      starts[id] = start;
+      return start;
     },
   };
 }
 
-/** Cosine of every distinct token with every asked token, row by row, rows filled up to a multiple of four. */
-function cosinesOf(
-  distinct: readonly number[],
-  asked: Asked,
-  { values, dimension }: Table,
-  lengths: Float32Array,
-): Float32Array {
-  const { vectors } = asked;
-  const groups = vectors.length / (4 * dimension);
-  const cosines = new Float32Array(distinct.length * 4 * groups);
-  let out = 0;
-  for (const id of distinct) {
-    const row = id * dimension;
-    const scale = lengths[id] ?? 0;
-    for (let group = 0; group < groups; group++, out += 4) {
-      let [a, b, c, d] = [0, 0, 0, 0];
-      let at = 4 * group * dimension;
-      for (let i = row; i < row + dimension; i++, at += 4) {
-        const value = values[i] ?? 0;
-        a += value * (vectors[at] ?? 0);
-        b += value * (vectors[at + 1] ?? 0);
-        c += value * (vectors[at + 2] ?? 0);
-        d += value * (vectors[at + 3] ?? 0);
-      }
-      cosines[out] = a * scale;
-      cosines[out + 1] = b * scale;
-      cosines[out + 2] = c * scale;
-      cosines[out + 3] = d * scale;
+/** Cosine of one vocabulary entry with every asked token, four at a time. */
+function addCosines(
+  id: number,
+  from: { readonly asked: Asked; readonly table: Table; readonly scale: number },
+  into: Float32Array,
+): void {
+  const { vectors } = from.asked;
+  const { values, dimension } = from.table;
+  const row = id * dimension;
+  for (let out = 0; out < into.length; out += 4) {
+    let [a, b, c, d] = [0, 0, 0, 0];
+    let at = out * dimension;
+    for (let i = row; i < row + dimension; i++, at += 4) {
+      const value = values[i] ?? 0;
+      a += value * (vectors[at] ?? 0);
+      b += value * (vectors[at + 1] ?? 0);
+      c += value * (vectors[at + 2] ?? 0);
+      d += value * (vectors[at + 3] ?? 0);
     }
+    into[out] = a * from.scale;
+    into[out + 1] = b * from.scale;
+    into[out + 2] = c * from.scale;
+    into[out + 3] = d * from.scale;
   }
-  return cosines;
 }
 
-function lateInteraction(
-  ids: Uint32Array,
-  { count, weights }: Asked,
-  cosines: Float32Array,
-  placeOf: Int32Array,
-): number {
-  if (ids.length === 0) return 0;
-  const stride = 4 * Math.ceil(count / 4);
+function lateInteraction(ids: Uint32Array, cosines: Cosines): number {
+  const { count, weights } = cosines.asked;
+  if (ids.length === 0 || count === 0) return 0;
   const best = new Float32Array(count).fill(-1);
   for (const id of ids) {
-    const from = (placeOf[id] ?? 0) * stride;
+    const start = cosines.startOf(id);
+    const values = cosines.values();
     for (let q = 0; q < count; q++) {
-      const cosine = cosines[from + q] ?? -1;
+      const cosine = values[start + q] ?? -1;
       if (cosine > (best[q] ?? 0)) best[q] = cosine;
     }
   }

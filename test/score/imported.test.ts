@@ -80,6 +80,15 @@ test('sentence-transformers: the shorter context and first-token pooling are hon
   assert.notDeepEqual(vectors[0], vectors[1]);
 });
 
+test('a model with fewer positions than the warm-up pass has tokens is opened', async (t) => {
+  const folder = copyOf(t, 'tiny-encoder');
+  change(folder, { max_position_embeddings: 8 });
+  await withScorers({ surprisal: null, vectors: folder }, async ({ vectors }) => {
+    const [vector] = await vectors!.vectors(['a text of more than six tokens in three pieces']);
+    assert.ok(Math.abs(Math.hypot(...vector!) - 1) < 1e-6);
+  });
+});
+
 test('weights beside the graph belong to the files', (t) => {
   const folder = copyOf(t, 'tiny-encoder');
   writeFileSync(join(folder, 'model.onnx_data'), 'weights');

@@ -165,6 +165,17 @@ test('a caller that goes away leaves the queue, also while it waits for another 
   });
 });
 
+test('closing while the network computes ends the workers and leaves the process alive', async () => {
+  for (let round = 0; round < 8; round++) {
+    let scoring: Promise<unknown> = Promise.resolve();
+    await withScorers({ surprisal: null, vectors: tinyEncoder, workers: 2 }, async (pool) => {
+      scoring = assert.rejects(pool.vectors!.vectors([prose(3000)]), { code: 'SCORER_FAILED' });
+      await new Promise((resolve) => setTimeout(resolve, round));
+    });
+    await scoring;
+  }
+});
+
 test('a full queue refuses a new request and lets the jobs of an old one wait', async () => {
   await withVectors(
     async (scorer) => {
@@ -205,6 +216,12 @@ test('table scores: many texts at once, repeated words, and nothing to ask', asy
       texts.map(() => 0),
     );
     assert.deepEqual([...table.scores(question, [])], []);
+    // asked for in parts, and after another question
+    table.scores('What was agreed?', texts);
+    assert.deepEqual(
+      [...table.scores(question, texts.slice(0, 2)), ...table.scores(question, texts.slice(2))],
+      one,
+    );
     // a text that holds the whole question has cosine 1 for each of its words
     assert.ok(Math.abs(table.scores(question, [`so: ${question}`])[0]! - 1) < 1e-6);
   });
