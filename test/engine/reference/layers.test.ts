@@ -350,6 +350,36 @@ test('AFT without its table equals AFT-simple', () => {
   assert.ok(Math.abs(outputsOf(aftFull(16))[8]![0]! - simple[8]![0]!) > 1e-4);
 });
 
+test('AFT-full equals its sum with one bias per pair', () => {
+  const random = createRandom(21);
+  const { width } = shape;
+  const [q, k, v] = Array.from({ length: 3 }, () => randomMatrix(random, width, width));
+  const table = randomVector(random, 16 * 16);
+  for (const [t, output] of outputsOf(aftFull(16)).entries()) {
+    const gates = multiply(q!, inputs[t]!);
+    const expected = gates.map((gate, i) => {
+      const weights = range(0, t).map((j) =>
+        Math.exp(multiply(k!, inputs[j]!)[i]! + table[t * 16 + j]!),
+      );
+      const sum = weights.reduce(
+        (total, weight, j) => total + weight * multiply(v!, inputs[j]!)[i]!,
+        0,
+      );
+      return (sigmoid(gate) * sum) / weights.reduce((total, weight) => total + weight, 0);
+    });
+    assertNear(output, expected, `token ${t}`);
+  }
+});
+
+test('Linformer: in one layer the projection can be added to', () => {
+  const mixer = linformer({ rows: 4, limit: 12 })(createRandom(21), shape);
+  const whole = mixer.run(inputs, mixer.empty, call).state;
+  const head = mixer.run(inputs.slice(0, 5), mixer.empty, call).state;
+  const grown = mixer.run(inputs.slice(5), head, { ...call, start: 5 }).state;
+  assert.ok(whole.kind === 'mixed' && grown.kind === 'mixed');
+  assertNear(grown.values, whole.values, 'projected rows');
+});
+
 test('Linformer equals attention over the projected sequence', () => {
   const random = createRandom(21);
   const { width } = shape;
