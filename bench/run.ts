@@ -5,11 +5,12 @@ import { join } from 'node:path';
 import { passthrough } from './passthrough.ts';
 import { cancel } from './cancel.ts';
 import { compression } from './compression.ts';
+import { router } from './router.ts';
 import { flow } from './flow.ts';
 import type { BenchModule, BenchRow } from './types.ts';
 
 /** Every bench; add yours here. */
-const benches: readonly BenchModule[] = [passthrough, compression, cancel, flow];
+const benches: readonly BenchModule[] = [passthrough, compression, cancel, flow, router];
 
 const folder = join(import.meta.dirname, 'results');
 

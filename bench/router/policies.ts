@@ -62,11 +62,12 @@ export function consistentHash(): Policy {
 }
 
 /**
- * The approximate radix router of the SGLang gateway with the defaults of its command line: best match above 0.3,
- * else the smallest tree; shortest queue when unbalanced (64 requests and 1.5 times). Trees are bounded by leaf
+ * The approximate radix router of the SGLang gateway: best match above a share, else the smallest tree; shortest queue
+ * when unbalanced by a number of requests and a ratio. Both sets of published defaults are run. Trees are bounded by leaf
  * eviction, oldest first; the bound here is the replica's capacity, which favours it (its default is far larger).
  */
-export function radix(hardware: Hardware, replicas: number): Policy {
+export function radix(hardware: Hardware, replicas: number, defaults: 'cli' | 'library'): Policy {
+  const [threshold, absolute, relative] = defaults === 'cli' ? [0.3, 64, 1.5] : [0.5, 32, 1.1];
   const trees = Array.from({ length: replicas }, () => new Map<number, true>());
   const matched = (tree: ReadonlyMap<number, true>, blocks: readonly number[]): number => {
     let held = 0;
@@ -84,19 +85,19 @@ export function radix(hardware: Hardware, replicas: number): Policy {
     }
   };
   return {
-    name: 'approximate radix',
+    name: `approximate radix (${defaults})`,
     choose(request, all) {
       const running = all.map((replica) => replica.load(request.at).running);
       const most = Math.max(...running);
       const fewest = Math.min(...running);
       let chosen: number;
-      if (most - fewest > 64 && most > 1.5 * fewest) {
+      if (most - fewest > absolute && most > relative * fewest) {
         chosen = indexOfLeast(running);
       } else {
         const matches = trees.map((tree) => matched(tree, request.blocks));
         const best = indexOfLeast(matches.map((held) => -held));
         const share = (matches[best] ?? 0) / request.blocks.length;
-        chosen = share > 0.3 ? best : indexOfLeast(trees.map((tree) => tree.size));
+        chosen = share > threshold ? best : indexOfLeast(trees.map((tree) => tree.size));
       }
       const tree = trees[chosen];
       if (tree !== undefined) remember(tree, request.blocks);

@@ -26,6 +26,9 @@ export interface BlockSet {
   /** Entry of the block at `words[at ..]`, or -1. */
   find(words: Uint32Array, at: number): number;
   facts(entry: number): BlockFacts;
+  /** Two of the facts without making an object: matching asks for thousands of them. */
+  usedAt(entry: number): number;
+  confidenceOf(entry: number): Confidence;
   /** Name of an entry, a view that the next change may invalidate. */
   nameOf(entry: number): Uint32Array;
   /** Adds or refreshes; confidence never falls here. Evicts the oldest above the bound. */
@@ -70,6 +73,8 @@ export function createBlockSet(options: BlockSetOptions): BlockSet {
   return {
     find: (words, at) => table.find(words, at + skip),
     facts: (entry) => factsOf(columns, entry),
+    usedAt: (entry) => columns.at[entry] ?? 0,
+    confidenceOf: (entry) => confidences[columns.confidence[entry] ?? 0] ?? 'estimated',
     nameOf: (entry) => table.nameOf(entry),
     put(words, at, facts) {
       let entry = table.find(words, at + skip);

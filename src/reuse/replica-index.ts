@@ -176,11 +176,12 @@ interface At {
 
 /** Entry of block i, or -1 when it is absent or too old to count. */
 function liveEntry(state: GroupState, chain: Chain, block: number, { options, now }: At): number {
-  const entry = state.blocks.find(chain.words, block * 4);
-  if (entry < 0) return -1;
-  const { confidence, at } = state.blocks.facts(entry);
+  const { blocks } = state;
+  const entry = blocks.find(chain.words, block * 4);
+  if (entry < 0) return entry;
+  const confidence = blocks.confidenceOf(entry);
   if (confidence === 'event') return entry;
-  const age = now - at;
+  const age = now - blocks.usedAt(entry);
   if (options.feed === 'events' && confidence === 'speculative') {
     return age < options.speculativeMs ? entry : -1;
   }
