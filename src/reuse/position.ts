@@ -69,7 +69,9 @@ const vllmConstantLongRope = '0.11.1';
 export function positionOf(config: unknown, server: PositionServer): PositionScheme {
   const outer = objectOf(config);
   const model = { ...outer, ...objectOf(outer['text_config']) };
-  const rope = ropeOf(model);
+  const section = objectOf(model['rope_parameters'] ?? model['rope_scaling']);
+  // Of the full layers where every kind of layer has its own.
+  const rope = 'full_attention' in section ? objectOf(section['full_attention']) : section;
   const scheme = schemeOf(model, rope, server);
   const originalLength = originalLengthOf(model, rope, scheme);
   const maxLength = server.maxLength ?? numberOf(model['max_position_embeddings']) ?? null;
@@ -82,21 +84,22 @@ export function positionOf(config: unknown, server: PositionServer): PositionSch
     attentionFactor: numberOf(rope['attention_factor']) ?? null,
     originalLength,
     maxLength,
-    parameters: Object.keys(rope).length === 0 ? null : hashOf(rope),
+    parameters: Object.keys(section).length === 0 ? null : hashOf(section),
     window: layers.includes('window') ? (numberOf(model['sliding_window']) ?? null) : null,
     layers,
   };
 }
 
-/** All of the scheme in one line, equal for equal schemes; for `Fingerprint.position`. */
-export function positionLabel(position: PositionScheme): string {
-  return sortedJson({ ...position });
-}
-
-/** The rope section of the config; of the full layers where every kind of layer has its own. */
-function ropeOf(model: ConfigObject): ConfigObject {
-  const rope = objectOf(model['rope_parameters'] ?? model['rope_scaling']);
-  return 'full_attention' in rope ? objectOf(rope['full_attention']) : rope;
+/**
+ * All of the scheme in one line, equal for equal schemes; for `Fingerprint.position`. The server's limit is left out
+ * but where it decides the frequencies: LongRoPE's table, when that is chosen once.
+ */
+export function positionLabel({ maxLength, ...position }: PositionScheme): string {
+  const { scheme, originalLength } = position;
+  const chosenOnce = scheme === 'longrope' && position.switch === 'static';
+  const known = maxLength !== null && originalLength !== null;
+  const table = known && maxLength <= originalLength ? 'short' : 'long';
+  return canonicalJson({ ...position, table: chosenOnce && known ? table : null });
 }
 
 const plainTypes: Readonly<Record<string, PositionSchemeName>> = {
@@ -206,12 +209,14 @@ function windowed(model: ConfigObject): boolean {
 }
 
 function hashOf(value: ConfigObject): string {
-  return createHash('sha256').update(sortedJson(value)).digest('hex').slice(0, 32);
+  return createHash('sha256').update(canonicalJson(value)).digest('hex').slice(0, 32);
 }
 
-function sortedJson(value: ConfigObject): string {
-  const entries = Object.keys(value)
-    .sort()
-    .map((key) => [key, value[key]]);
-  return JSON.stringify(entries);
+/** JSON with the keys of every object sorted. */
+function canonicalJson(value: unknown): string {
+  return JSON.stringify(value, (_key, inner: unknown) =>
+    typeof inner === 'object' && inner !== null && !Array.isArray(inner)
+      ? Object.fromEntries(Object.entries(inner).sort(([a], [b]) => (a < b ? -1 : 1)))
+      : inner,
+  );
 }

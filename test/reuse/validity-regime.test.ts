@@ -149,7 +149,14 @@ test('the label tells different tables apart and nothing else', () => {
   };
   assert.equal(label(phi3), label(reordered));
   assert.notEqual(label(phi3), label(other));
-  assert.notEqual(label(phi3), positionLabel(positionOf(phi3, { ...vllm, maxLength: 4096 })));
+  const limited = (config: unknown, maxLength: number): string =>
+    positionLabel(positionOf(config, { ...vllm, maxLength }));
+  assert.notEqual(limited(phi3, 131072), limited(phi3, 4096), 'the limit chooses the table');
+  assert.equal(limited(phi3, 131072), limited(phi3, 65536));
+  assert.equal(limited(llama3, 131072), limited(llama3, 4096));
+  const local = structuredClone(gemma3);
+  local.text_config.rope_parameters.sliding_attention.rope_theta = 20000;
+  assert.notEqual(label(gemma3), label(local), 'windowed layers have frequencies of their own');
 });
 
 test('LongRoPE by length: exactly the original length is still short', () => {
