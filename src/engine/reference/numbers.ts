@@ -35,16 +35,20 @@ export function randomMatrix(random: Random, rows: number, columns: number): Mat
   return { rows, columns, data: randomVector(random, rows * columns, columns ** -0.5) };
 }
 
-/** Matrix times vector; `vector` has `columns` entries, the result `rows`. */
+/** Matrix times vector of `columns` entries; the checks of `at` would be most of the time here. */
 export function multiply(matrix: Matrix, vector: Float64Array): Float64Array {
   const { rows, columns, data } = matrix;
   const result = new Float64Array(rows);
-  for (let row = 0; row < rows; row += 1)
-    result[row] = dot(data.subarray(row * columns, (row + 1) * columns), vector);
+  for (let row = 0; row < rows; row += 1) {
+    let sum = 0;
+    const from = row * columns;
+    for (let i = 0; i < columns; i += 1) sum += (data[from + i] ?? 0) * (vector[i] ?? 0);
+    result[row] = sum;
+  }
   return result;
 }
 
-/** Both of the length of `left`; the checks of `at` would be most of the time here. */
+/** Both of the same length. */
 export function dot(left: Float64Array, right: Float64Array): number {
   let sum = 0;
   for (let i = 0; i < left.length; i += 1) sum += (left[i] ?? 0) * (right[i] ?? 0);

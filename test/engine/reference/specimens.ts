@@ -59,7 +59,7 @@ export interface Bench {
 /** Lengths around an original length of 16, all below, all above and across. */
 const below = [10, 5] as const;
 const exactly = [10, 6] as const;
-const above = [20, 6] as const;
+const above = [18, 4] as const;
 const across = [12, 8] as const;
 
 type Growing = readonly [head: number, tail: number];
@@ -89,7 +89,7 @@ export function edits(bench: Bench): (seed: number) => Trial[] {
   const { make, cached = {} } = bench;
   return (seed) => [
     editTrial(make, { seed, head: 4, dropped: 4, rest: 6, cached }),
-    editTrial(make, { seed, head: 3, dropped: 5, rest: 12, cached }),
+    editTrial(make, { seed, head: 3, dropped: 5, rest: 10, cached }),
   ];
 }
 
@@ -118,7 +118,7 @@ export function fullAttention(bench: Bench): Specimen {
     move: evidence(
       moves(bench, [
         [3, 6, 7],
-        [5, 9, 12],
+        [4, 7, 10],
       ]),
     ),
     rescale: bench.rescaled === undefined ? never : evidence(rescales(bench)),
