@@ -17,7 +17,7 @@ import { createPairScorer } from './pairs.ts';
 import { createWorkerPool, type PoolStats, type WorkerPool } from './pool.ts';
 import { createScorerCore, type Installed, type ScorerCore } from './scorer-core.ts';
 import { createSurprisalScorer } from './surprisal.ts';
-import { openTokenTable } from './table.ts';
+import { openTokenTable, warmUpTable } from './table.ts';
 import { type Vocabulary, vocabularySource } from './vocabulary.ts';
 import type { ModelManifest, ScorerSet, TokenTable, VectorScorer } from './types.ts';
 import { createVectorScorer } from './vectors.ts';
@@ -98,7 +98,7 @@ export async function createScorers(options: CreateScorersOptions): Promise<Scor
     vectors: install(options.vectors ?? null, 'vectors', vocabularyOf),
     pairs: install(options.pairs ?? null, 'pairs', vocabularyOf),
   };
-  const table = openTable(options.table ?? null, vocabularyOf);
+  const table = openTable(options.table ?? null, vocabularyOf, options.warmUp ?? true);
   const { pool, workers } = await openPool(Object.values(models), options);
   const counts = { tokensFed: 0, chunks: 0, cacheHits: 0 };
   const cache = boundedCache<Float32Array>({ maxEntries: Math.max(1, options.cacheEntries) });
@@ -186,8 +186,15 @@ function install(
   return { folder, manifest, vocabulary: vocabularyOf(folder, manifest), file, id };
 }
 
-function openTable(folder: string | null, vocabularyOf: VocabularyOf): TokenTable | null {
+function openTable(
+  folder: string | null,
+  vocabularyOf: VocabularyOf,
+  warmUp: boolean,
+): TokenTable | null {
   if (folder === null) return null;
   const manifest = manifestFor(folder, 'table');
-  return openTokenTable(folder, manifest, vocabularyOf(folder, manifest));
+  const vocabulary = vocabularyOf(folder, manifest);
+  const table = openTokenTable(folder, manifest, vocabulary);
+  if (warmUp) warmUpTable(table, vocabulary);
+  return table;
 }

@@ -8,6 +8,20 @@ import type { ModelManifest, TokenTable } from './types.ts';
 import { toUnitLength } from './unit-length.ts';
 import type { Vocabulary } from './vocabulary.ts';
 
+/** Tokens of the warm-up, cut into texts of this many. */
+const WARM_UP_TOKENS = 2048;
+const WARM_UP_TEXT = 32;
+
+/** Scores texts made of the vocabulary, so that the first request finds compiled code. */
+export function warmUpTable(table: TokenTable, { tokenizer }: Vocabulary): void {
+  const size = tokenizer.vocabularySize;
+  const first = Math.max(0, Math.min(Math.floor(size / 10), size - WARM_UP_TOKENS));
+  const texts: string[] = [];
+  for (let from = first; from < Math.min(size, first + WARM_UP_TOKENS); from += WARM_UP_TEXT)
+    texts.push(tokenizer.decode(Array.from({ length: WARM_UP_TEXT }, (_, i) => from + i)));
+  table.scores(texts[0] ?? '', texts);
+}
+
 /** The arrays of a table: `rows` vectors of `dimension` numbers. */
 interface Table {
   readonly rows: number;
