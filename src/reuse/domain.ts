@@ -1,5 +1,6 @@
 /** Who may share cached KV with whom: fingerprints, tenants, salts and regimes as the root of every block chain. */
-import { createHash } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
+import { unshared } from './regime.ts';
 
 /**
  * Everything that makes the cached KV of two servers interchangeable. null = not known, which is a value of its own:
@@ -27,7 +28,7 @@ export interface DomainParts {
   readonly tenant: string;
   /** Salt of the tenant, also sent to servers that isolate by salt; null = none. */
   readonly salt: string | null;
-  /** Regime of the position scheme at the request's total length; '' for schemes without regimes. */
+  /** Regime of the position scheme at the request's total length (see regime.ts). */
   readonly regime: string;
 }
 
@@ -46,10 +47,12 @@ const fields = [
 
 /**
  * 16 bytes that start a block chain: SHA-256 over the length-prefixed parts, cut to 128 bits. Chains of different
- * domains never meet, so KV of another model, tenant, salt or regime is never expected.
+ * domains never meet, so KV of another model, tenant, salt or regime is never expected. In the regime `unshared` every
+ * call gives another domain: nothing is reused, not even by the same text.
  */
 export function domainOf(parts: DomainParts): Uint8Array {
   const { fingerprint } = parts;
+  if (parts.regime === unshared) return new Uint8Array(randomBytes(16));
   const values = [...fields.map((name) => fingerprint[name]), parts.tenant, parts.salt];
   return digestOf([...values, parts.regime]);
 }

@@ -39,6 +39,14 @@ export const newSession: SessionState = {
   stopped: false,
 };
 
+/**
+ * Turns to expect from now on, this one included: as many again as there were (lengths of conversations are heavy-
+ * tailed), at least 1 and at most `most`.
+ */
+export function expectedTurns(state: SessionState, most = 50): number {
+  return Math.min(most, Math.max(1, state.turns + 1));
+}
+
 export interface TurnOutcome {
   readonly promptTokens: number;
   /** Tokens of the same request as the client sent it. */

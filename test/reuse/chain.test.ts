@@ -12,6 +12,7 @@ import {
   sharedBlocks,
 } from '../../src/reuse/chain.ts';
 import { domainOf, fingerprintLabel, type Fingerprint } from '../../src/reuse/domain.ts';
+import { unshared } from '../../src/reuse/regime.ts';
 import { eventHash, vllmBlockHashes, vllmChain } from '../../src/reuse/vllm-hash.ts';
 import type { ExtraKey } from '../../src/reuse/vllm-hash.ts';
 
@@ -48,6 +49,15 @@ test('domains differ in every part, and an unknown part is no empty one', () => 
     fingerprintLabel(fingerprint),
     fingerprintLabel({ ...fingerprint, kvDtype: 'fp8' }),
   );
+});
+
+test('in a regime that nobody may share, not even the same text meets itself', () => {
+  const tokens = ids(64);
+  const [one, two] = [0, 1].map(() =>
+    chainOf(tokens, { domain: domainOf({ ...parts, regime: unshared }), blockTokens: 16 }),
+  );
+  assert.ok(one && two);
+  assert.equal(sharedBlocks(one, two), 0);
 });
 
 test('a name depends on all tokens before its end, on none after it, and on the domain', () => {

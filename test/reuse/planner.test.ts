@@ -13,7 +13,10 @@ import type { ModeDecision } from '../../src/reuse/mode.ts';
 import { planRequest, type PlanInput } from '../../src/reuse/planner.ts';
 import { priceOf, priceTable, pricesAsOf, type PriceRow } from '../../src/reuse/prices.ts';
 import { regimeTarget } from '../../src/reuse/regime-target.ts';
+import { isAlive, lifetimeMs } from '../../src/reuse/lifetime.ts';
+import { nextRate, unmeasured } from '../../src/reuse/rates.ts';
 import {
+  expectedTurns,
   learnFrom,
   newSession,
   type SessionState,
@@ -302,4 +305,30 @@ test('an unknown hit is no miss, and what compressing really leaves is learnt', 
   const poor = after(Array.from({ length: 30 }, () => turn({ compressedAfter: 2700 })));
   assert.ok(Math.abs(poor.rate - 0.9) < 1e-3);
   assert.ok(after([turn({ reported: 4000 })]).hitShare < 1);
+});
+
+test('speeds are measured on runs long enough and without a queue', () => {
+  const sample = (tokens: number, ms: number, queuedTokens = 0) => ({ tokens, ms, queuedTokens });
+  let rate = unmeasured;
+  for (const ignored of [sample(100, 1), sample(1000, 0), sample(1000, 100, 500)]) {
+    rate = nextRate(rate, ignored);
+  }
+  assert.deepEqual(rate, unmeasured);
+  rate = nextRate(nextRate(rate, sample(1000, 1000)), sample(1000, 500));
+  assert.deepEqual(rate, { tokensPerSecond: 1500, samples: 2 });
+  for (let round = 0; round < 60; round += 1) rate = nextRate(rate, sample(4000, 1000));
+  assert.ok(Math.abs((rate.tokensPerSecond ?? 0) - 4000) < 10);
+});
+
+test('a prefix lives as long as its backend keeps it; the longer a conversation was, the longer it goes on', () => {
+  assert.deepEqual(
+    [isAlive(null, 5, 1), isAlive(0, 5, null), isAlive(0, 5, 6), isAlive(0, 6, 6)],
+    [null, true, true, false],
+  );
+  const limits = Object.values(lifetimeMs).filter((ms) => ms !== null);
+  assert.ok(limits.every((ms) => ms >= 60_000));
+  assert.deepEqual(
+    [0, 4, 1000].map((turns) => expectedTurns({ ...newSession, turns })),
+    [1, 5, 50],
+  );
 });

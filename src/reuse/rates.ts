@@ -1,0 +1,36 @@
+/** Speeds as measured on the way: prompt tokens a second of an engine, text tokens a second of the compressor. */
+
+/** A smoothed rate in tokens a second; null = nothing measured yet. */
+export interface MeasuredRate {
+  readonly tokensPerSecond: number | null;
+  readonly samples: number;
+}
+
+export const unmeasured: MeasuredRate = { tokensPerSecond: null, samples: 0 };
+
+export interface RateSample {
+  /** Tokens that were really computed: prompt less reported hit, or tokens that the compressor read. */
+  readonly tokens: number;
+  /** Milliseconds until the first token, or of the compressor's work. */
+  readonly ms: number;
+  /** Tokens that waited in front of it; a sample with a queue says nothing about speed. */
+  readonly queuedTokens: number;
+}
+
+/** Shorter runs measure the network and the scheduler, not the speed. */
+const minTokens = 256;
+const smoothing = 0.2;
+
+/**
+ * Pure. The first samples are averaged, later ones blended in. What is too short, had to wait or took no time is
+ * left out.
+ */
+export function nextRate(rate: MeasuredRate, sample: RateSample): MeasuredRate {
+  const { tokens, ms, queuedTokens } = sample;
+  if (tokens < minTokens || ms <= 0 || queuedTokens > tokens / 10) return rate;
+  const now = (tokens * 1000) / ms;
+  const samples = rate.samples + 1;
+  const weight = Math.max(smoothing, 1 / samples);
+  const before = rate.tokensPerSecond ?? now;
+  return { tokensPerSecond: before + weight * (now - before), samples };
+}
