@@ -1,6 +1,7 @@
 /** Token vectors without context as weighted late interaction; see `TokenTable` for what its calls mean. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { boundedCache } from '../core/bounded-cache.ts';
 import { SluiceError } from '../core/errors.ts';
 import { isRecord } from './json-file.ts';
 import { modelId } from './manifest.ts';
@@ -164,19 +165,20 @@ interface Cosines {
   values(): Float32Array;
 }
 
-/**
- * Keeps the cosines of the last question, since a long text is asked for in parts. Bounded by the vocabulary times
- * the question's tokens, 4 bytes each.
- */
+/** Questions whose cosines are kept: each at most the vocabulary times its tokens, 4 bytes each. */
+const KEPT_QUESTIONS = 4;
+
+/** Keeps the cosines of the last questions, since a long text is asked about in parts, and requests take turns. */
 function cosineMemory(
   table: Table,
 ): (question: string, encode: (text: string) => Uint32Array) => Cosines {
   const lengths = rowLengths(table);
-  let last: { readonly question: string; readonly cosines: Cosines } | null = null;
+  const kept = boundedCache<Cosines>({ maxEntries: KEPT_QUESTIONS });
   return (question, encode) => {
-    if (last?.question === question) return last.cosines;
+    const known = kept.get(question);
+    if (known !== undefined) return known;
     const cosines = newCosines(askedTokens(encode(question), table, lengths), table, lengths);
-    last = { question, cosines };
+    kept.set(question, cosines);
     return cosines;
   };
 }
