@@ -5,7 +5,12 @@ import { createConversationBook } from '../../src/reuse/conversations.ts';
 import { timeCosts } from '../../src/reuse/costs.ts';
 import { domainOf, type Fingerprint } from '../../src/reuse/domain.ts';
 import { readKvEvent } from '../../src/reuse/kv-events.ts';
-import { cacheMarkers, offsetWithMarkers, withoutMarkers } from '../../src/reuse/markers.ts';
+import {
+  endInMessage,
+  identityCuts,
+  offsetInMessage,
+  identityBytes,
+} from '../../src/reuse/markers.ts';
 import { missReasonOf, type MissReason } from '../../src/reuse/miss.ts';
 import { epochKey, modeOf, type Mode, type StoredConversation } from '../../src/reuse/mode.ts';
 import { planRequest } from '../../src/reuse/planner.ts';
@@ -297,19 +302,20 @@ function readTurn(turn: SimulatedTurn): {
 } {
   const units: { messages: SimulatedMessage[]; raw: Uint8Array[]; canonical: Uint8Array[] }[] = [];
   for (const [at, message] of turn.messages.entries()) {
-    const block = {
-      type: 'text',
-      text: message.text,
-      ...(turn.marked === at ? { cache_control: { type: 'ephemeral' } } : {}),
-    };
-    const raw = Buffer.from(JSON.stringify({ role: message.role, content: [block] }));
+    // As clients do: a list of blocks where a marker is wanted, else a plain string.
+    const marker = { type: 'ephemeral' };
+    const content =
+      turn.marked === at
+        ? [{ type: 'text', text: message.text, cache_control: marker }]
+        : message.text;
+    const raw = Buffer.from(JSON.stringify({ role: message.role, content }));
     const last = units.at(-1);
     if (last !== undefined && message.role === 'user' && last.messages[0]?.role === 'user') {
       last.messages.push(message);
       last.raw.push(raw);
-      last.canonical.push(withoutMarkers(raw));
+      last.canonical.push(identityBytes(raw));
     } else {
-      units.push({ messages: [message], raw: [raw], canonical: [withoutMarkers(raw)] });
+      units.push({ messages: [message], raw: [raw], canonical: [identityBytes(raw)] });
     }
   }
   const tokens = turn.messages.reduce((sum, { text }) => sum + text.split(' ').length + 3, 2);
@@ -340,7 +346,7 @@ async function decideAll(
     const forwarded = unit.raw.map((raw, message) => spliced(raw, message, decision.edits));
     decided.push({
       key,
-      text: forwarded.map((bytes) => Buffer.from(withoutMarkers(bytes)).toString()).join('\n'),
+      text: forwarded.map((bytes) => Buffer.from(identityBytes(bytes)).toString()).join('\n'),
       tokens: forwarded.flatMap(tokensOf),
       edits: decision.edits.length,
     });
@@ -361,8 +367,7 @@ async function compressUnit(
   const edits = unit.messages.flatMap(({ role, text }, message): readonly MessageEdit[] => {
     const all = text.split(' ');
     if (role === 'system' || role === 'assistant' || all.length < 25) return [];
-    const prefix =
-      Buffer.byteLength(JSON.stringify({ role, content: [{ type: 'text', text: '' }] })) - 4;
+    const prefix = Buffer.byteLength(JSON.stringify({ role, content: '' })) - 2;
     const kept = all.filter((_, at) => (options.epoch > 0 ? at % every === 0 : at % every !== 0));
     return [{ message, byteStart: prefix, byteEnd: prefix + text.length, text: kept.join(' ') }];
   });
@@ -370,13 +375,13 @@ async function compressUnit(
 }
 
 function spliced(raw: Uint8Array, message: number, edits: readonly MessageEdit[]): Uint8Array {
-  const cuts = cacheMarkers(raw);
+  const cuts = identityCuts(raw);
   let bytes = Buffer.from(raw);
   for (const edit of edits.filter((candidate) => candidate.message === message).toReversed()) {
     bytes = Buffer.concat([
-      bytes.subarray(0, offsetWithMarkers(edit.byteStart, cuts)),
+      bytes.subarray(0, offsetInMessage(edit.byteStart, cuts)),
       Buffer.from(edit.text),
-      bytes.subarray(offsetWithMarkers(edit.byteEnd, cuts)),
+      bytes.subarray(endInMessage(edit.byteEnd, cuts)),
     ]);
   }
   return bytes;
@@ -386,11 +391,12 @@ const roles = ['system', 'user', 'assistant', 'tool'];
 
 /** A chat template and a tokenizer in two lines: begin, role, one token a word, end. */
 function tokensOf(bytes: Uint8Array): readonly number[] {
-  const message = JSON.parse(Buffer.from(bytes).toString()) as {
+  const { role, content } = JSON.parse(Buffer.from(bytes).toString()) as {
     role: string;
-    content: readonly { text: string }[];
+    content: string | readonly { text: string }[];
   };
-  return [1, roles.indexOf(message.role), ...contentTokens(message.content[0]?.text ?? ''), 2];
+  const text = typeof content === 'string' ? content : (content[0]?.text ?? '');
+  return [1, roles.indexOf(role), ...contentTokens(text), 2];
 }
 
 function contentTokens(text: string): readonly number[] {

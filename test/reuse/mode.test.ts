@@ -5,16 +5,17 @@ import '../helpers/seed.ts';
 import { createConversationBook } from '../../src/reuse/conversations.ts';
 import { lineageKeys } from '../../src/reuse/lineage.ts';
 import {
-  cacheMarkers,
-  offsetWithMarkers,
-  offsetWithoutMarkers,
-  withoutMarkers,
+  endInMessage,
+  identityCuts,
+  offsetInMessage,
+  offsetInIdentity,
+  identityBytes,
 } from '../../src/reuse/markers.ts';
 import { missReasonOf, type MissInput } from '../../src/reuse/miss.ts';
 import { epochKey, modeOf, type StoredConversation } from '../../src/reuse/mode.ts';
 
 const bytes = (text: string): Uint8Array => Buffer.from(text);
-const plain = (text: string): string => Buffer.from(withoutMarkers(bytes(text))).toString();
+const plain = (text: string): string => Buffer.from(identityBytes(bytes(text))).toString();
 
 test('markers go with their comma, wherever they stand; everything else stays to the byte', () => {
   const marker = '"cache_control":{"type":"ephemeral"}';
@@ -37,14 +38,55 @@ test('markers go with their comma, wherever they stand; everything else stays to
   for (const [text, want] of cases) assert.equal(plain(text), want ?? text);
 });
 
+test('a text alone in its content is the same as a list of one text block', () => {
+  const marker = '"cache_control":{"type":"ephemeral","ttl":"1h"}';
+  const want = '{"role":"user","content":"a \\" \\\\"}';
+  const text = '"a \\" \\\\"';
+  for (const content of [
+    text,
+    `[{"type":"text","text":${text}}]`,
+    `[{"type":"text","text":${text},${marker}}]`,
+    `[{${marker},"text":${text},"type":"text"}]`,
+    `[ { "type" : "text" ,\n "text" : ${text} } ]`,
+  ]) {
+    const bytes_ = bytes(`{"role":"user","content":${content}}`);
+    const cuts = identityCuts(bytes_);
+    const found = Buffer.from(identityBytes(bytes_)).toString();
+    assert.equal(found, want);
+    // A range inside the text is found again, at both of its ends.
+    const start = want.indexOf(text) + 1;
+    const end = start + text.length - 2;
+    const from = offsetInMessage(start, cuts);
+    assert.equal(
+      Buffer.from(bytes_.subarray(from, endInMessage(end, cuts))).toString(),
+      text.slice(1, -1),
+    );
+    assert.equal(offsetInIdentity(from, cuts), start);
+  }
+  for (const content of [
+    '[{"type":"text","text":"a"},{"type":"text","text":"b"}]',
+    '[{"type":"text","text":"a","citations":"x"}]',
+    '[{"type":"text","text":"a","n":1}]',
+    '[{"type":"image","text":"a"}]',
+    '[]',
+    '[{}]',
+  ]) {
+    assert.equal(plain(`{"content":${content}}`), `{"content":${content}}`);
+  }
+  assert.equal(
+    plain('{"text":"\\"content\\":[{\\"type\\""}'),
+    '{"text":"\\"content\\":[{\\"type\\""}',
+  );
+});
+
 test('offsets go back and forth over markers', () => {
   const text = `[{"cache_control":{"type":"ephemeral"},"t":"one"},{"t":"two","cache_control":{"type":"ephemeral"}},{"t":"three"}]`;
-  const cuts = cacheMarkers(bytes(text));
+  const cuts = identityCuts(bytes(text));
   assert.equal(cuts.length, 2);
   for (const word of ['one', 'two', 'three']) {
     const stripped = plain(text).indexOf(word);
-    assert.equal(offsetWithMarkers(stripped, cuts), text.indexOf(word));
-    assert.equal(offsetWithoutMarkers(text.indexOf(word), cuts), stripped);
+    assert.equal(offsetInMessage(stripped, cuts), text.indexOf(word));
+    assert.equal(offsetInIdentity(text.indexOf(word), cuts), stripped);
   }
 });
 
@@ -116,7 +158,7 @@ test('a cold cache changes what is expected, not what is replayed', () => {
 
 test('a moved marker is no edit', () => {
   const turn = (text: string, marked: boolean): Uint8Array =>
-    withoutMarkers(
+    identityBytes(
       bytes(
         `{"role":"user","content":[{"type":"text","text":"${text}"${marked ? ',"cache_control":{"type":"ephemeral"}' : ''}}]}`,
       ),
