@@ -137,6 +137,7 @@ interface Tally {
   requests: number;
   unstable: number;
   broken: number;
+  misread: number;
   poisoned: number;
   mispredicted: number;
   reused: number;
@@ -186,6 +187,7 @@ async function run(arm: Arm, options: RunOptions): Promise<Tally> {
     requests: 0,
     unstable: 0,
     broken: 0,
+    misread: 0,
     poisoned: 0,
     mispredicted: 0,
     reused: 0,
@@ -236,8 +238,10 @@ async function converse({ arm, proxy, random, tally, fixed }: Run): Promise<void
     const [outcome] = outcomes;
     if (outcome === undefined) continue;
     if (before !== null) {
-      if (next.step === 'append' || next.step === 'tool')
+      if (next.step === 'append' || next.step === 'tool') {
         tally.broken += extendsIt(before, outcome) ? 0 : 1;
+        tally.misread += outcome.mode === 'branch' ? 1 : 0;
+      }
       if (before.replica !== outcome.replica) tally.switches += 1;
     }
     before = outcome;
@@ -275,6 +279,7 @@ for (const arm of arms) {
       const tally = await run(arm, { conversations, workers });
       assert.equal(tally.unstable, 0, 'forwarded bytes changed');
       assert.equal(tally.broken, 0, 'an appended turn did not extend the last forwarded prompt');
+      assert.equal(tally.misread, 0, 'an appended turn or a moved marker was taken for an edit');
       assert.equal(tally.poisoned, 0, 'KV of another regime was used');
       assert.equal(tally.mispredicted, 0, 'planned is not what was reported');
       // The run must have had something to get wrong.
