@@ -14,6 +14,8 @@ import {
   type ReplicaIndex,
   type ReplicaIndexOptions,
 } from '../../src/reuse/replica-index.ts';
+import { createSimulatedBackend } from '../helpers/simulated-backend.ts';
+import { seededRandom } from '../helpers/simulated-conversations.ts';
 import { vllmBlockHashes, vllmChain } from '../../src/reuse/vllm-hash.ts';
 
 const domain = new Uint8Array(16).fill(1);
@@ -333,4 +335,31 @@ test('names and removals of real events: every block of a recorded session', () 
     }
   }
   assert.ok(blocks > 60, `${blocks} blocks`);
+});
+
+test('a capacity believed too large is noticed by hits that fall short, and costs fewer wrong forecasts', () => {
+  const wrongForecasts = (correct: boolean): number => {
+    const random = seededRandom(7);
+    const backend = createSimulatedBackend({
+      blockTokens: 16,
+      groups: [{ kind: 'full' }],
+      capacityBlocks: 200,
+      regimeOf: () => '',
+      events: null,
+    });
+    const replica = index({ maxBlocks: 1000 });
+    let wrong = 0;
+    for (let now = 0; now < 600; now += 1) {
+      const tokens = tokensOf(320, Math.floor(random() * 25));
+      const prompt = chainOf(tokens, { domain, blockTokens: 16 });
+      const expected = replica.match(prompt, now);
+      replica.record(prompt, now);
+      const { cachedTokens } = backend.serve({ tokens, salt: null, answer: new Uint32Array() });
+      if (expected.tokens !== cachedTokens) wrong += 1;
+      if (correct) replica.correct(expected, cachedTokens);
+    }
+    return wrong;
+  };
+  const [without, learning] = [wrongForecasts(false), wrongForecasts(true)];
+  assert.ok(without > 300 && learning < without / 2, `${without} without, ${learning} with`);
 });
