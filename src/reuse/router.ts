@@ -33,6 +33,11 @@ export interface RouterOptions {
   /** Prefill speed assumed for a replica that was not measured, tokens a second. */
   readonly defaultPrefillRate: number;
   /**
+   * What a second of computing counts besides being waited for: it keeps others waiting and fills a cache with what
+   * another one holds. Above 1, a burst of one new prefix stays where its first request is being computed.
+   */
+  readonly computeWeight: number;
+  /**
    * Seconds that leaving costs for every second of computing that the conversation's replica would have saved: what
    * stays behind there is of no use to anybody and evicts what is.
    */
@@ -61,6 +66,7 @@ export interface RouterOptions {
  */
 export const defaultRouterOptions: RouterOptions = {
   defaultPrefillRate: 5000,
+  computeWeight: 1.5,
   moveWeight: 8,
   activeWeight: 0.2,
   pressureFrom: 0.9,
@@ -93,7 +99,7 @@ export interface Route {
 
 /**
  * Deterministic: equal input, equal choice; ties go to fewer running requests, then to the smaller index. The cost of
- * a replica is uncached / speed + queued / speed + load terms.
+ * a replica is weighted uncached / speed + queued / speed + load terms.
  * @returns null when no replica is eligible
  */
 export function chooseReplica(
@@ -139,7 +145,11 @@ export function routeCost(
   const uncached = Math.max(0, promptTokens - view.creditTokens);
   const usage = view.capacityTokens === null ? 0 : view.activeTokens / view.capacityTokens;
   const pressure = Math.max(0, usage - options.pressureFrom) * options.pressureWeight;
-  return (uncached + view.queuedTokens) / rate + options.activeWeight * usage + pressure;
+  return (
+    (options.computeWeight * uncached + view.queuedTokens) / rate +
+    options.activeWeight * usage +
+    pressure
+  );
 }
 
 /** Tokens that only the conversation's own replica holds, in seconds of computing them here, times the weight. */

@@ -40,23 +40,23 @@ const request = (promptTokens: number, previous: string | null = null) => ({
   previous,
 });
 
-test('cost is seconds: uncached and queued tokens over speed, plus memory terms', () => {
+test('cost is seconds: uncached (weighted) and queued tokens over speed, plus memory terms', () => {
   const cost = routeCost(4000, view('a', { ...held(1000), queuedTokens: 500 }));
-  assert.equal(cost, 3.5);
+  assert.equal(cost, 1.5 * 3 + 0.5);
   const full = view('a', { ...held(4000), activeTokens: 95_000 });
   assert.ok(Math.abs(routeCost(4000, full) - (0.2 * 0.95 + 20 * 0.05)) < 1e-9);
-  assert.equal(routeCost(5000, view('a', { prefillRate: null })), 1);
+  assert.equal(routeCost(5000, view('a', { prefillRate: null })), 1.5);
 });
 
 test('each reason has its situation', () => {
   const cases = [
     ['only', request(100), [view('a', { eligible: false }), view('b')], 1],
     ['score', request(4000), [view('a'), view('b', held(3000))], 1],
-    // 3 s of queue against 3 s of prompt that b would compute anew.
+    // 5 s of queue against 3 s, weighted, of prompt that b would compute anew.
     [
       'score',
       request(4000),
-      [view('a', { ...held(3000), queuedTokens: 3500 }), view('b', held(1))],
+      [view('a', { ...held(3000), queuedTokens: 5000 }), view('b', held(1))],
       1,
     ],
     [
@@ -80,7 +80,7 @@ test('a conversation leaves when its replica is far behind, and only then', () =
   const goes = (queuedTokens: number): number | undefined =>
     chooseReplica(request(4000, 'a'), [home(queuedTokens), view('b')])?.replica;
   assert.equal(goes(0), 0);
-  // Staying costs 0.2 s and the queue; leaving 4 s of computing and 8 times the 3.8 s that are thrown away.
+  // Staying costs 0.2 s and the queue; leaving 4 s of computing, weighted, and 8 times the 3.8 s that are thrown away.
   assert.equal(goes(20_000), 0);
   assert.equal(goes(60_000), 1);
 });
