@@ -27,9 +27,14 @@ export interface ReplicaIndexOptions {
   readonly groups: readonly LayerGroup[];
   /** Bound per group: the replica's real capacity, so that old blocks leave here when they leave there. */
   readonly maxBlocks: number;
-  /** `events`: what was forwarded counts for `speculativeMs` until the engine confirms it. */
+  /** `events`: what was forwarded counts for `speculativeMs` (or until recorded again) if the engine does not confirm it. */
   readonly feed: 'events' | 'estimated';
-  /** `engine`: chains are made with the engine's own hashes, so that events name blocks directly. */
+  /**
+   * `chain`: our own names; events are translated by their token ids and parents. `engine`: chains are made with the
+   * engine's own hashes (see vllm-hash.ts), so that events name blocks directly, also for who came late and for
+   * layers whose cache lacks the parent block. Those hashes know salt and adapter only: one index a process (each
+   * data-parallel rank is one), and only for schemes with one regime.
+   */
   readonly names: 'chain' | 'engine';
   readonly speculativeMs: number;
   /** Age in ms after which a block without the engine's word counts as gone; null = eviction by count only. */
