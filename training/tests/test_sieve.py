@@ -113,7 +113,7 @@ class Table(unittest.TestCase):
         q, s = [3, 4, 5, 3], [[6, 7], [8, 9, 10, 3], [11]]
         score = 5 * late_interaction(v, w, q, s)
         want = np.log(np.exp(score).sum()) - score[1]
-        got = item_loss(torch.from_numpy(v), torch.from_numpy(w), ("", q, s, [1]), torch.tensor(5.0))
+        got = item_loss(torch.nn.functional.normalize(torch.from_numpy(v), dim=-1), torch.from_numpy(w), ("", q, s, [1]), torch.tensor(5.0))
         self.assertAlmostEqual(float(got), float(want), places=4)
 
     def test_weights_and_components(self):
