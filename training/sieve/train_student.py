@@ -123,6 +123,8 @@ def main():
         c = torch.load(path)
         m.load_state_dict(c["model"])
         opt.load_state_dict(c["optimizer"])
+        for g, top in zip(opt.param_groups, (a.rate, a.rate * 2)):
+            g["top"] = top
         state = c["state"]
     stop = []
     signal.signal(signal.SIGTERM, lambda *_: stop.append(1))
