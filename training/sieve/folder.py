@@ -104,7 +104,7 @@ def dump(path, value):
 
 
 def write_tokenizer(out, tokenizer, context):
-    tokenizer.save(os.path.join(out, "tokenizer.json"))
+    tokenizer.save(os.path.join(out, "tokenizer.json"), pretty=False)
     dump(os.path.join(out, "tokenizer_config.json"), {"tokenizer_class": "BertTokenizer", "do_lower_case": True, "cls_token": "[CLS]", "sep_token": "[SEP]", "pad_token": "[PAD]",
                                                       "unk_token": "[UNK]", "mask_token": "[MASK]", "model_max_length": context, "clean_up_tokenization_spaces": False})
 
