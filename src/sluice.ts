@@ -6,7 +6,7 @@ import { createEmbeddedBackend } from './backends/embedded.ts';
 import { createRemoteBackend } from './backends/remote.ts';
 import type { Backend } from './backends/types.ts';
 import { createCompressor } from './compress/create.ts';
-import type { Compressor } from './compress/types.ts';
+import type { Compressor, CompressorDeps } from './compress/types.ts';
 import { parseConfig } from './config/load.ts';
 import type { Config } from './config/types.ts';
 import { systemClock } from './core/clock.ts';
@@ -56,7 +56,7 @@ export async function createSluice(input: unknown = {}): Promise<Sluice> {
     await scorers.close();
     throw error;
   });
-  const compressors = compressorSource(tokenizer, scorers);
+  const compressors = compressorSource({ tokenizer, scorers, tier: config.compress.tier });
   const ledger = createMemoryLedger({ maxBytes: config.limits.decisions_bytes });
   const gateway = createGateway({
     config,
@@ -167,15 +167,12 @@ function tokenizerFor(backend: Backend): TextTokenizer {
 }
 
 /** One compressor per method, made when first asked for. */
-function compressorSource(
-  tokenizer: TextTokenizer,
-  scorers: ScorerPool,
-): (method: MethodName | BaselineName) => Compressor {
+function compressorSource(deps: CompressorDeps): (method: MethodName | BaselineName) => Compressor {
   const made = new Map<MethodName | BaselineName, Compressor>();
   return (method) => {
     const known = made.get(method);
     if (known !== undefined) return known;
-    const compressor = createCompressor(method, { tokenizer, scorers });
+    const compressor = createCompressor(method, deps);
     made.set(method, compressor);
     return compressor;
   };

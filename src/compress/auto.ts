@@ -10,17 +10,22 @@ import { createLlmlingua } from './llmlingua.ts';
 import { createLlmlingua2 } from './llmlingua2.ts';
 import { createLongLlmlingua } from './longllmlingua.ts';
 import { createSelectiveContext } from './selective-context.ts';
+import { modelsOf } from './signals.ts';
 import { decideStructural } from './structural/structural.ts';
+import { defaultTier } from './tiers.ts';
 import type { Compressor, CompressorDeps } from './types.ts';
 
 type Concrete = Exclude<MethodName, 'auto'>;
 
 export function createAuto(deps: CompressorDeps): Compressor {
   const methods = [...new Set(autoPolicy.map((row) => row.method))].sort().join(',');
-  const scorers = [deps.scorers.surprisal?.id ?? '-', deps.scorers.keep?.id ?? '-'].join(',');
+  const { surprisal, keep } = deps.scorers;
+  const tier = deps.tier ?? defaultTier;
+  const { table, vectors, pairs } = modelsOf(tier, deps.scorers);
+  const scorers = [surprisal, keep, table, vectors, pairs].map((model) => model?.id ?? '-').join();
   return {
     method: 'auto',
-    id: `auto@1(${methods}):${deps.tokenizer.id}:${scorers}`,
+    id: `auto@2(${methods}):${deps.tokenizer.id}:${tier}:${scorers}`,
     compress: (job) => runJob(job, deps, decideAuto),
   };
 }
@@ -68,7 +73,7 @@ function isAvailable(method: Concrete, scorers: ScorerSet): boolean {
 function decideBy(method: Concrete, input: OpenJob): JobDecision | Promise<JobDecision> {
   switch (method) {
     case 'extractive':
-      return decideExtractive(input);
+      return decideExtractive(input, modelsOf(input.deps.tier ?? defaultTier, input.deps.scorers));
     case 'structural':
       return decideStructural(input);
     case 'llmlingua':

@@ -1,7 +1,7 @@
 /** Baselines for evaluation: what any method must beat at the same number of tokens. */
 import type { BaselineName } from '../core/method.ts';
 import { wordGroups } from '../tokenize/groups.ts';
-import { bm25, indexTerms, queryTerms, terms } from './bm25.ts';
+import { bm25, indexTerms, queryTerms, terms, zScores } from './bm25.ts';
 import { declaredOnly, survivorGroups } from './guards.ts';
 import { runJob } from './job.ts';
 import type { JobDecision, OpenJob, SegmentDecision } from './job.ts';
@@ -56,21 +56,29 @@ async function decideBaseline(method: BaselineName, input: OpenJob): Promise<Job
 function unitsOf(method: BaselineName, text: string): GroupRanges {
   if (method === 'bm25-document')
     return { starts: Uint32Array.of(0), ends: Uint32Array.of(text.length) };
-  if (method === 'bm25-sentence' || method === 'random-sentence') return splitUnits(text);
+  if (method.includes('sentence')) return splitUnits(text);
   return wordGroups(text);
 }
 
 function baselineScores(
   method: BaselineName,
-  { job, open }: OpenJob,
+  input: OpenJob,
   units: readonly GroupRanges[],
 ): Float64Array[] {
+  const { job, open } = input;
   const total = units.reduce((sum, { starts }) => sum + starts.length, 0);
-  if (method === 'bm25-sentence' || method === 'bm25-document') {
+  if (method.startsWith('bm25')) {
     const texts = units.flatMap(({ starts, ends }, i) =>
       Array.from(starts, (start, u) => terms(open[i]?.segment.text.slice(start, ends[u]) ?? '')),
     );
-    return cut(bm25(indexTerms(texts), queryTerms(job.question)), units);
+    const own = bm25(indexTerms(texts), queryTerms(job.question));
+    if (method !== 'bm25-sentence-document') return cut(own, units);
+    const sentence = zScores(own);
+    const document = zScores(documentScores(input, units));
+    return cut(
+      sentence.map((value, i) => value + documentShare * (document[i] ?? 0)),
+      units,
+    );
   }
   const random = randomNumbers(job.options.seed ?? 1);
   const all = Float64Array.from({ length: total }, (_, i) => {
@@ -80,6 +88,16 @@ function baselineScores(
     return random();
   });
   return cut(all, units);
+}
+
+/** Weight of the document's z-score beside the sentence's. */
+const documentShare = 0.6;
+
+/** BM25 of each unit's document. */
+function documentScores({ job, open }: OpenJob, units: readonly GroupRanges[]): number[] {
+  const whole = indexTerms(open.map(({ segment }) => terms(segment.text)));
+  const scores = bm25(whole, queryTerms(job.question));
+  return units.flatMap(({ starts }, i) => Array.from(starts, () => scores[i] ?? 0));
 }
 
 function cut(values: Float64Array, units: readonly GroupRanges[]): Float64Array[] {

@@ -4,8 +4,10 @@ import { declaredOnly, survivorGroups, survivorSteps } from './guards.ts';
 import { runJob } from './job.ts';
 import type { JobDecision, OpenJob, OpenSegment, SegmentDecision } from './job.ts';
 import { whyCode } from './mask.ts';
-import { relevanceSteps, salienceSteps } from './relevance.ts';
-import type { PoolUnit } from './relevance.ts';
+import type { PoolUnit } from './pool-unit.ts';
+import { relevanceSteps } from './relevance.ts';
+import { salienceSteps } from './salience.ts';
+import { gatherSignals, noSignals, type Signals, type TierModels } from './signals.ts';
 import { selectSteps } from './select.ts';
 import type { PoolResult, UnitSegment } from './select.ts';
 import { wordGroups } from '../tokenize/groups.ts';
@@ -24,22 +26,33 @@ export function createExtractive(deps: CompressorDeps): Compressor {
   };
 }
 
+/** No model is asked. */
+const rulesOnly: TierModels = { table: null, vectors: null, pairs: null };
+
 /**
  * All segments compete for one budget, except those with a rate of their own. With a question units are ranked by BM25
- * with a document prior, without one by position, or by facts in conversations (relevance.ts).
+ * with a document prior, and by what the models say that are given (relevance.ts); without one by position, or by facts
+ * in conversations (salience.ts).
  */
-export async function decideExtractive(input: OpenJob): Promise<JobDecision> {
+export async function decideExtractive(
+  input: OpenJob,
+  models: TierModels = rulesOnly,
+): Promise<JobDecision> {
   const segments = new Map<number, SegmentDecision>();
   const notes: string[] = [];
   const fit = input.open.filter(({ segment }) => ownKinds.has(segment.content));
   const shared = fit.filter((segment) => !segment.ownRate);
   const pools = [shared, ...fit.filter((segment) => segment.ownRate).map((own) => [own])];
-  for (const pool of pools) {
-    if (pool.length === 0) continue;
-    const steps = poolSteps(input, pool);
+  for (const open of pools) {
+    if (open.length === 0) continue;
+    const pool = await input.turns.run(splitPool(open));
+    const asked = input.job.question.trim() !== '';
+    const found = asked ? await gatherSignals(pool.units, models, input) : null;
+    if (found !== null) notes.push(...found.notes);
+    const steps = poolSteps(input, pool, found?.signals ?? noSignals);
     const { masks, rendered, belowSurvivors } = await input.turns.run(steps);
     if (belowSurvivors) notes.push('budget-below-survivors');
-    pool.forEach(({ index }, i) => {
+    open.forEach(({ index }, i) => {
       const mask = masks[i] ?? null;
       const known = rendered[i] ?? null;
       segments.set(index, { mask, method: 'extractive', guards: 'units', rendered: known });
@@ -48,21 +61,42 @@ export async function decideExtractive(input: OpenJob): Promise<JobDecision> {
   return { segments, notes };
 }
 
-function* poolSteps({ job, deps }: OpenJob, pool: readonly OpenSegment[]): Steps<PoolResult> {
+interface SplitPool {
+  readonly open: readonly OpenSegment[];
+  /** Units of each segment. */
+  readonly split: readonly Units[];
+  /** The same units in one list. */
+  readonly units: readonly PoolUnit[];
+}
+
+/** Messages of the same conversation are one document, and each is a turn of it. */
+function* splitPool(open: readonly OpenSegment[]): Steps<SplitPool> {
   const split: Units[] = [];
   const flat: PoolUnit[] = [];
-  for (const [document, { segment }] of pool.entries()) {
+  let messages = 0;
+  for (const [at, { segment }] of open.entries()) {
     const units = yield* splitSteps(segment.text);
     split.push(units);
-    for (const unit of poolUnits(units, segment.text, document)) flat.push(unit);
+    const spoken = segment.kind === 'history';
+    // Documents count from 1, so that 0 is free for the conversation.
+    const place = spoken ? { document: 0, turn: messages++ } : { document: at + 1, turn: null };
+    for (const unit of poolUnits(units, segment.text, place)) flat.push(unit);
   }
+  return { open, split, units: flat };
+}
+
+function* poolSteps(
+  { job, deps }: OpenJob,
+  { open, split, units: flat }: SplitPool,
+  signals: Signals,
+): Steps<PoolResult> {
   const asked = job.question.trim() !== '';
-  const scores = yield* asked ? relevanceSteps(flat, job.question) : salienceSteps(flat);
+  const scores = yield* asked ? relevanceSteps(flat, job.question, signals) : salienceSteps(flat);
   yield* demoteRepeats(flat, scores);
   let offset = 0;
   const segments: UnitSegment[] = [];
   for (const [i, units] of split.entries()) {
-    const own = pool[i];
+    const own = open[i];
     if (own === undefined) continue;
     const { text } = own.segment;
     const count = units.starts.length;
@@ -77,7 +111,7 @@ function* poolSteps({ job, deps }: OpenJob, pool: readonly OpenSegment[]): Steps
     });
     offset += count;
   }
-  const budgetTokens = pool.reduce((sum, segment) => sum + segment.budgetTokens, 0);
+  const budgetTokens = open.reduce((sum, segment) => sum + segment.budgetTokens, 0);
   const cutAway = job.options.fill_partial === true ? freeOfSurvivors(job.survivors) : null;
   return yield* selectSteps({ segments, budgetTokens, tokenizer: deps.tokenizer, cutAway });
 }
@@ -88,7 +122,11 @@ function freeOfSurvivors(survivors: Survivors): (rest: string) => boolean {
     survivorGroups(rest, wordGroups(rest), survivors).every((marked) => marked === 0);
 }
 
-function poolUnits(units: Units, text: string, document: number): PoolUnit[] {
+function poolUnits(
+  units: Units,
+  text: string,
+  place: { readonly document: number; readonly turn: number | null },
+): PoolUnit[] {
   let paragraph = -1;
   let position = 0;
   return Array.from(units.starts, (start, i) => {
@@ -96,10 +134,11 @@ function poolUnits(units: Units, text: string, document: number): PoolUnit[] {
     if (own !== paragraph) [paragraph, position] = [own, 0];
     return {
       text: text.slice(start, units.ends[i]),
-      document,
+      document: place.document,
       paragraph,
       position: position++,
-      turn: units.kinds[i] === 'turn',
+      // A transcript is a conversation of its own, one turn a line.
+      turn: place.turn ?? (units.kinds[i] === 'turn' ? i : null),
     };
   });
 }

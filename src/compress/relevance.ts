@@ -1,173 +1,155 @@
-/** How much each unit of a pool of documents is worth, with a question and without one. */
-import { mapSteps, runSteps, type Steps } from '../core/steps.ts';
-import {
-  bm25Steps,
-  indexSteps,
-  inverseFrequency,
-  queryTerms,
-  termsSteps,
-  zScores,
-} from './bm25.ts';
-import type { TermIndex } from './bm25.ts';
-
-/** One unit of text and where it stands. */
-export interface PoolUnit {
-  readonly text: string;
-  /** Document (or segment) it belongs to, from 0. */
-  readonly document: number;
-  /** Paragraph inside its document and position inside that paragraph, from 0. */
-  readonly paragraph: number;
-  readonly position: number;
-  /** One turn of a conversation. */
-  readonly turn: boolean;
-}
+/** How much each unit of a pool of documents is worth for a question. */
+import { runSteps, type Steps } from '../core/steps.ts';
+import { bm25Steps, indexSteps, queryTerms, termsSteps, zScores } from './bm25.ts';
+import { factSteps } from './facts.ts';
+import { documentWeights, fade, neighbour, reach, secondRound, turnWeights } from './fusion.ts';
+import type { PoolUnit } from './pool-unit.ts';
+import { noSignals, type Signals } from './signals.ts';
 
 /**
- * Mixture of the question-aware score. Round values from a coarse look at several sets (each halved or doubled moves
- * survival by at most .02); not fitted.
+ * Worth of each unit for a question: a mixture of z-scores (fusion.ts). In documents the unit's own BM25 and what models
+ * say about it, each with a share of its neighbours', a prior of its document, and a little for facts; in conversations
+ * what a turn inherits from the turns around it.
  */
-const weights = {
-  /** BM25 of the whole document, as z-score. */
-  document: 0.6,
-  /** Best sentence of the document, as z-score. */
-  best: 0.4,
-  /** Share of the better neighbour's BM25 that a sentence inherits: answers stand next to the question's words. */
-  neighbour: 0.3,
-  /** What a turn of a conversation inherits per turn of distance, from the turns within `turnReach` on both sides. */
-  turn: 0.7,
-  turnReach: 4,
-  /** Numbers and names per word, as z-score: what questions ask for. More in conversations, where much is courtesy. */
-  facts: 0.2,
-  turnFacts: 0.25,
-} as const;
-
-/**
- * Worth of each unit for a question: z-score of its BM25 (with a share of its neighbours') plus a prior of its document
- * (z-scores of the document's BM25 and of its best sentence) and a little for facts.
- */
-export function relevanceToQuestion(units: readonly PoolUnit[], question: string): Float64Array {
-  return runSteps(relevanceSteps(units, question));
+export function relevanceToQuestion(
+  units: readonly PoolUnit[],
+  question: string,
+  signals: Signals = noSignals,
+): Float64Array {
+  return runSteps(relevanceSteps(units, question, signals));
 }
 
 /** `relevanceToQuestion` in steps. */
-export function* relevanceSteps(units: readonly PoolUnit[], question: string): Steps<Float64Array> {
+export function* relevanceSteps(
+  units: readonly PoolUnit[],
+  question: string,
+  signals: Signals = noSignals,
+): Steps<Float64Array> {
   const query = queryTerms(question);
   const unitTerms = yield* termsSteps(units.map(({ text }) => text));
   const own = yield* bm25Steps(yield* indexSteps(unitTerms), query);
-  const sentence = zScores(spreadToNeighbours(units, own));
+  const whole = yield* wholeDocuments(units, unitTerms, query);
+  const facts = zScores(yield* factSteps(units.map(({ text }) => text)));
   yield;
-  const prior = yield* documentPrior({ units, unitTerms, query, own });
-  const facts = zScores(yield* factSteps(units));
-  return sentence.map((value, i) => {
-    const share = units[i]?.turn === true ? weights.turnFacts : weights.facts;
-    return value + (prior[i] ?? 0) + share * (facts[i] ?? 0);
-  });
+  const inherit = inheritance(units);
+  const near = (values: ArrayLike<number>): Float64Array => zScores(inherit(values));
+  const best = (values: ArrayLike<number>): Float64Array => zScores(bestOf(units, values));
+  const inDocument = documentWeights(signals, question);
+  const inTurn = turnWeights(signals);
+  const total = new Float64Array(units.length);
+  const add = (values: ArrayLike<number>, document: number, turn: number): void => {
+    units.forEach((unit, i) => {
+      total[i] = (total[i] ?? 0) + (values[i] ?? 0) * (unit.turn === null ? document : turn);
+    });
+  };
+  add(near(own), inDocument.bm25, inTurn.bm25);
+  add(zScores(whole), inDocument.document, 0);
+  add(best(own), inDocument.best, 0);
+  add(facts, inDocument.facts, inTurn.facts);
+  yield;
+  if (signals.table !== null) add(near(aboveMedian(signals.table)), 0, inTurn.table);
+  if (signals.tableVectors !== null) {
+    add(near(aboveMedian(signals.tableVectors)), inDocument.nearTable, 0);
+    add(best(signals.tableVectors), inDocument.bestTable, 0);
+  }
+  if (signals.vectors !== null) {
+    add(zScores(signals.vectors), inDocument.vectors, 0);
+    add(near(aboveMedian(signals.vectors)), inDocument.nearVectors, inTurn.vectors);
+    add(best(signals.vectors), inDocument.bestVectors, 0);
+  }
+  if (signals.pairs !== null) add(zScores(signals.pairs), inDocument.pairs, inTurn.pairs);
+  const hop = yield* otherDocuments({ units, unitTerms, query, total });
+  add(hop.units, secondRound.unit, 0);
+  add(hop.documents, secondRound.document, 0);
+  return total;
 }
 
-function* documentPrior(pool: {
-  units: readonly PoolUnit[];
-  unitTerms: readonly (readonly string[])[];
-  query: readonly string[];
-  own: Float64Array;
-}): Steps<Float64Array> {
-  const { units, unitTerms, query, own } = pool;
+/** A name: a capitalised word that does not begin a sentence. */
+const name = /(?<![.!?]\s)(?<=[\s(])\p{Lu}[\p{L}\p{N}'’-]+/gu;
+
+/**
+ * What the names in the best unit say about the other documents: BM25 (as z-scores) of their units and of each as a
+ * whole. All 0 when there is one document, or no name that the question does not have.
+ */
+function* otherDocuments(round: {
+  readonly units: readonly PoolUnit[];
+  readonly unitTerms: readonly (readonly string[])[];
+  readonly query: readonly string[];
+  readonly total: Float64Array;
+}): Steps<{ readonly units: Float64Array; readonly documents: Float64Array }> {
+  const { units, unitTerms, query, total } = round;
+  const none = new Float64Array(units.length);
+  const first = units[total.indexOf(total.reduce((a, b) => Math.max(a, b), -Infinity))];
+  if (first === undefined || first.turn !== null) return { units: none, documents: none };
+  const names = new Set((first.text.match(name) ?? []).flatMap((word) => queryTerms(word)));
+  for (const term of query) names.delete(term);
+  if (names.size === 0) return { units: none, documents: none };
+  const asked = [...names];
+  const elsewhere = (values: ArrayLike<number>): Float64Array =>
+    zScores(units.map((unit, i) => (unit.document === first.document ? 0 : (values[i] ?? 0))));
+  const own = yield* bm25Steps(yield* indexSteps(unitTerms), asked);
+  const whole = yield* wholeDocuments(units, unitTerms, asked);
+  return { units: elsewhere(own), documents: elsewhere(whole) };
+}
+
+/** BM25 of each unit's document among the documents. */
+function* wholeDocuments(
+  units: readonly PoolUnit[],
+  unitTerms: readonly (readonly string[])[],
+  query: readonly string[],
+): Steps<number[]> {
   const documents: string[][] = [];
-  const best: number[] = [];
   units.forEach(({ document }, i) => {
     const all = (documents[document] ??= []);
     for (const term of unitTerms[i] ?? []) all.push(term);
-    best[document] = Math.max(best[document] ?? 0, own[i] ?? 0);
   });
   yield;
-  const whole = yield* bm25Steps(yield* indexSteps(documents), query);
-  const zWhole = zScores(units.map(({ document }) => whole[document] ?? 0));
-  const zBest = zScores(units.map(({ document }) => best[document] ?? 0));
-  return zWhole.map((value, i) => weights.document * value + weights.best * (zBest[i] ?? 0));
+  const filled = Array.from(documents, (list) => list ?? []);
+  const scores = yield* bm25Steps(yield* indexSteps(filled), query);
+  return units.map(({ document }) => scores[document] ?? 0);
 }
 
-function spreadToNeighbours(units: readonly PoolUnit[], own: Float64Array): Float64Array {
-  return own.map((value, i) => {
-    const unit = units[i];
-    if (unit === undefined) return value;
-    const near = (j: number): number => (units[j]?.document === unit.document ? (own[j] ?? 0) : 0);
-    if (!unit.turn) return value + weights.neighbour * Math.max(near(i - 1), near(i + 1));
-    let sum = value;
-    for (let far = 1; far <= weights.turnReach; far++)
-      sum += weights.turn ** far * (near(i - far) + near(i + far));
-    return sum;
+/** The highest value of each unit's document. */
+function bestOf(units: readonly PoolUnit[], values: ArrayLike<number>): number[] {
+  const best: number[] = [];
+  units.forEach(({ document }, i) => {
+    best[document] = Math.max(best[document] ?? -Infinity, values[i] ?? 0);
   });
+  return units.map(({ document }) => best[document] ?? 0);
 }
-
-/** Mixture of the score without a question; see `salience`. */
-const salienceWeights = { laterParagraph: 0.25, turnCentrality: 0.3 } as const;
 
 /**
- * Worth of each unit when no question is known. In documents: how early the unit stands in its paragraph and, less so,
- * the paragraph in its document; equal ones in order. In conversations: density of facts and how central the turn is.
- * Centrality and facts are left out for documents: with them selection did worse than random sentences at low rates.
+ * Similarities have no zero that means "nothing": the median stands for it, so that only what is more alike than usual
+ * is inherited.
  */
-export function salience(units: readonly PoolUnit[]): Float64Array {
-  return runSteps(salienceSteps(units));
+function aboveMedian(values: Float32Array): Float32Array {
+  const median = Float32Array.from(values).sort()[values.length >> 1] ?? 0;
+  return values.map((value) => Math.max(0, value - median));
 }
 
-/** `salience` in steps. */
-export function* salienceSteps(units: readonly PoolUnit[]): Steps<Float64Array> {
-  const facts = zScores(yield* factSteps(units));
-  const spoken = units.map(({ text, turn }) => (turn ? text : ''));
-  const index = yield* indexSteps(yield* termsSteps(spoken));
-  const centroids = yield* documentCentroids(units, index);
-  const central = zScores(
-    yield* mapSteps(
-      units,
-      ({ document }, i) => cosine(index, i, centroids[document]),
-      ({ text }) => text.length,
-    ),
-  );
-  return facts.map((value, i) => {
-    const unit = units[i];
-    if (unit === undefined) return 0;
-    if (unit.turn) return value + salienceWeights.turnCentrality * (central[i] ?? 0);
-    return -Math.log1p(unit.position) - salienceWeights.laterParagraph * Math.log1p(unit.paragraph);
-  });
-}
-
-type Weights = ReadonlyMap<string, number>;
-
-function* documentCentroids(units: readonly PoolUnit[], index: TermIndex): Steps<Weights[]> {
-  const sums: Map<string, number>[] = [];
-  const add = ({ document }: PoolUnit, i: number): void => {
-    const sum = (sums[document] ??= new Map());
-    for (const [term, times] of index.counts[i] ?? [])
-      sum.set(term, (sum.get(term) ?? 0) + times * inverseFrequency(index, term));
+/** Values with what units inherit: sentences from the better neighbour, turns from the turns around. */
+function inheritance(units: readonly PoolUnit[]): (values: ArrayLike<number>) => Float64Array {
+  /** Highest unit of every turn, by conversation and turn. */
+  const keyOf = ({ document }: PoolUnit, turn: number): string => `${document} ${turn}`;
+  return (values) => {
+    const turns = new Map<string, number>();
+    units.forEach((unit, i) => {
+      if (unit.turn === null) return;
+      const key = keyOf(unit, unit.turn);
+      turns.set(key, Math.max(turns.get(key) ?? 0, values[i] ?? 0));
+    });
+    return Float64Array.from(units, (unit, i) => {
+      const value = values[i] ?? 0;
+      if (unit.turn === null) {
+        const near = (j: number): number =>
+          units[j]?.document === unit.document ? (values[j] ?? 0) : 0;
+        return value + neighbour * Math.max(near(i - 1), near(i + 1));
+      }
+      let sum = value;
+      for (let far = 1; far <= reach; far++)
+        for (const turn of [unit.turn - far, unit.turn + far])
+          sum += fade ** far * (turns.get(keyOf(unit, turn)) ?? 0);
+      return sum;
+    });
   };
-  yield* mapSteps(units, add, ({ text }) => text.length);
-  return sums;
-}
-
-function cosine(index: TermIndex, unit: number, centroid: Weights | undefined): number {
-  let dot = 0;
-  let square = 0;
-  for (const [term, times] of index.counts[unit] ?? []) {
-    const weight = times * inverseFrequency(index, term);
-    dot += weight * (centroid?.get(term) ?? 0);
-    square += weight * weight;
-  }
-  return square === 0 ? 0 : dot / Math.sqrt(square);
-}
-
-function factSteps(units: readonly PoolUnit[]): Steps<number[]> {
-  return mapSteps(
-    units,
-    ({ text }) => factDensity(text),
-    ({ text }) => text.length,
-  );
-}
-
-/** Numbers and names per word: what a reader cannot guess. */
-function factDensity(text: string): number {
-  const words = text.match(/[\p{L}\p{N}]+/gu) ?? [];
-  const facts = words.filter(
-    (word, i) => /\p{N}/u.test(word) || (i > 0 && /^\p{Lu}\p{L}/u.test(word)),
-  );
-  return facts.length / Math.sqrt(words.length + 5);
 }

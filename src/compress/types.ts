@@ -1,5 +1,5 @@
 /** The contract of all compressors: a job in, one mask per segment out. */
-import type { BaselineName, MethodName } from '../core/method.ts';
+import type { BaselineName, MethodName, Tier } from '../core/method.ts';
 import type { KeepMask } from '../core/mask.ts';
 import type { ContentKind, Policy, SpanKind } from '../core/span.ts';
 import type { SurvivorClass } from '../core/survivor-class.ts';
@@ -121,6 +121,8 @@ export interface CompressResult {
 export interface CompressorDeps {
   readonly tokenizer: TextTokenizer;
   readonly scorers: ScorerSet;
+  /** What `auto` may spend; left out = the default tier. A tier whose model is missing falls back, with a note. */
+  readonly tier?: Tier;
 }
 
 export interface Compressor {

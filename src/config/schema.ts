@@ -3,7 +3,7 @@
  * error texts and `docs/configuration.md` are all derived from it.
  */
 import { z } from 'zod';
-import { methodNames } from '../core/method.ts';
+import { methodNames, tierNames } from '../core/method.ts';
 import { presets } from './presets.ts';
 import { backendSettings, logLevels, presetNames, survivorClasses } from './types.ts';
 import type { Config } from './types.ts';
@@ -63,6 +63,12 @@ const compress = z.strictObject({
     .enum(methodNames)
     .default(presets.balanced.method)
     .describe('How prose is compressed; `auto` picks per span.'),
+  tier: z
+    .enum(tierNames)
+    .default(presets.balanced.tier)
+    .describe(
+      'What `auto` may spend on ranking sentences for a question: `express` = rules and a token table, `balanced` = sentence vectors as well, `thorough` = a cross-encoder as well.',
+    ),
   rate: z
     .number()
     .gt(0)
@@ -216,7 +222,7 @@ const settingsSchema = z.strictObject({
   preset: z
     .enum(presetNames)
     .default('balanced')
-    .describe('Starting point for `compress.method`, `.rate` and `.min_tokens`.'),
+    .describe('Starting point for `compress.method`, `.tier`, `.rate` and `.min_tokens`.'),
   compress: compress.prefault({}),
   score: score.prefault({}),
   embedded: embedded.prefault({}),

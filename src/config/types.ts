@@ -1,6 +1,6 @@
 /** The configuration after defaults; the same keys in the file, in `SLUICE_*` variables and in `createSluice`. */
 import { backendKinds } from '../core/backend-kind.ts';
-import type { MethodName } from '../core/method.ts';
+import type { MethodName, Tier } from '../core/method.ts';
 import { survivorClasses } from '../core/survivor-class.ts';
 
 export { survivorClasses };
@@ -29,6 +29,8 @@ export interface Config {
   readonly compress: {
     readonly enabled: boolean;
     readonly method: MethodName;
+    /** What `auto` may spend on ranking sentences. */
+    readonly tier: Tier;
     /** Share of tokens to keep, (0, 1]; clients can only ask for a higher one. */
     readonly rate: number;
     /** Spans below this many tokens are left alone. */

@@ -21,5 +21,13 @@ export const baselineNames = [
   'random-sentence',
   'bm25-sentence',
   'bm25-document',
+  'bm25-sentence-document',
 ] as const;
 export type BaselineName = (typeof baselineNames)[number];
+
+/**
+ * How much `auto` may spend on ranking sentences for a question: rules and the token table; sentence vectors as well;
+ * and the cross-encoder as well.
+ */
+export const tierNames = ['express', 'balanced', 'thorough'] as const;
+export type Tier = (typeof tierNames)[number];

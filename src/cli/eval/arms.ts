@@ -1,11 +1,25 @@
 /** Opens the arms: compressors over the shipped models, and the way of a request for the product's own methods. */
 import { SluiceError } from '../../core/errors.ts';
-import { methodNames } from '../../core/method.ts';
+import {
+  baselineNames,
+  methodNames,
+  tierNames,
+  type BaselineName,
+  type MethodName,
+  type Tier,
+} from '../../core/method.ts';
 import { loadTokenizer } from '../../index.ts';
 import { createSluice, scoutFolder, type Sluice } from '../../sluice.ts';
 import { isRecord } from './record.ts';
 import type { OpenArm } from './run.ts';
-import type { ArmName, ChatMessage } from './types.ts';
+import type { ArmName, ChatMessage, TierArm } from './types.ts';
+
+export const tierArms: readonly TierArm[] = tierNames.map((tier): TierArm => `auto-${tier}`);
+
+/** The tier that an arm names, or null for the default one. */
+function tierOf(arm: ArmName): Tier | null {
+  return tierNames.find((tier) => arm === `auto-${tier}`) ?? null;
+}
 
 export interface ArmOpenerOptions {
   /** Folder of a token classifier, or null. */
@@ -23,22 +37,28 @@ export interface ArmOpener {
 export function armOpener(options: ArmOpenerOptions): ArmOpener {
   const tokenizer = loadTokenizer(scoutFolder);
   let shared: Sluice | null = null;
-  const start = (): Promise<Sluice> =>
+  const start = (tier: Tier | null): Promise<Sluice> =>
     createSluice({
       log: { level: 'silent' },
       // A request may ask for any rate from the configured one up; nothing is too short or too slow here.
-      compress: { rate: Math.min(...options.rates), min_tokens: 1 },
+      compress: {
+        rate: Math.min(...options.rates),
+        min_tokens: 1,
+        ...(tier === null ? {} : { tier }),
+      },
       limits: { compress_ms: 600_000 },
       ...(options.classifier === null ? {} : { score: { classifier: options.classifier } }),
     });
   return {
     async open(arm) {
-      const own = options.modelArms.has(arm);
-      const sluice = own ? await start() : (shared ??= await start());
+      const tier = tierOf(arm);
+      const method = tier === null ? methodOrBaseline(arm) : 'auto';
+      const own = tier !== null || options.modelArms.has(arm);
+      const sluice = own ? await start(tier) : (shared ??= await start(null));
       const close = async (): Promise<void> => (own ? await sluice.close() : undefined);
       try {
-        const compressor = sluice.compressor(arm);
-        return { compressor, tokenizer, forward: forwardVia(sluice, arm), close };
+        const compressor = sluice.compressor(method);
+        return { compressor, tokenizer, forward: forwardVia(sluice, method), close };
       } catch (error) {
         await close();
         throw error;
@@ -48,8 +68,14 @@ export function armOpener(options: ArmOpenerOptions): ArmOpener {
   };
 }
 
+function methodOrBaseline(arm: ArmName): MethodName | BaselineName {
+  const named = [...methodNames, ...baselineNames].find((name) => name === arm);
+  if (named === undefined) throw new SluiceError('INTERNAL', `The arm ${arm} names no method`);
+  return named;
+}
+
 /** Baselines are not offered on requests. */
-function forwardVia(sluice: Sluice, arm: ArmName): OpenArm['forward'] {
+function forwardVia(sluice: Sluice, arm: MethodName | BaselineName): OpenArm['forward'] {
   const method = methodNames.find((name) => name === arm);
   if (method === undefined) return null;
   return async (messages, { rate, tenant }) => {

@@ -6,14 +6,14 @@ import { baselineNames, methodNames } from '../../core/method.ts';
 import { SluiceError } from '../../core/errors.ts';
 import { packageFolder } from '../../sluice.ts';
 import { loadTokenizer } from '../../index.ts';
-import { armOpener } from './arms.ts';
+import { armOpener, tierArms } from './arms.ts';
 import { reportText, writeReport, type Report } from './report.ts';
 import { runEvaluation } from './run.ts';
 import { readSets, sample } from './sets.ts';
 import { macroOf, tableOf } from './table.ts';
 import type { ArmName, EvalItem, ItemResult } from './types.ts';
 
-const allArms: readonly ArmName[] = [...baselineNames, ...methodNames];
+const allArms: readonly ArmName[] = [...baselineNames, ...methodNames, ...tierArms];
 /** Arms that run a network over every token. */
 const modelArms: ReadonlySet<ArmName> = new Set([
   'selective-context',

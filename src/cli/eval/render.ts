@@ -33,7 +33,7 @@ const setColumns: readonly Column<TableRow>[] = [
   ['kept (backend)', (row) => digits(row.achievedBackend)],
   ['SR', (row) => digits(row.survival?.mean ?? null)],
   ['SR 95 %', (row) => interval(row.survival)],
-  ['SR - bm25-sentence', (row) => difference(row.againstBm25)],
+  ['SR - bm25-sentence-document', (row) => difference(row.againstBm25)],
   ...common,
 ];
 

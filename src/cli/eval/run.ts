@@ -112,7 +112,7 @@ const kinds: readonly MentionKind[] = ['numbers', 'identifiers', 'negations'];
 
 /** `auto` is the product: it gets the text as the detector splits it. The other arms get it as one piece. */
 function inputFacts(item: EvalItem, arm: ArmName): InputFacts {
-  const segments = arm === 'auto' ? (item.detected ?? item.segments) : item.segments;
+  const segments = arm.startsWith('auto') ? (item.detected ?? item.segments) : item.segments;
   return { segments, mentions: mentionsIn(segments.map(({ text }) => text)) };
 }
 

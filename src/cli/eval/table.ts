@@ -23,6 +23,9 @@ function groupsOf(results: readonly ItemResult[]): Map<string, ItemResult[]> {
   return groups;
 }
 
+/** The arm that the others are compared with. */
+const reference: ArmName = 'bm25-sentence-document';
+
 function keyOf(set: string, rate: number, arm: ArmName): string {
   return [set, rate, arm].join('\n');
 }
@@ -32,7 +35,7 @@ function referenceOf(
   groups: ReadonlyMap<string, readonly ItemResult[]>,
 ): ReadonlyMap<string, ItemResult> {
   const [first] = group;
-  const key = first === undefined ? '' : keyOf(first.set, first.rate, 'bm25-sentence');
+  const key = first === undefined ? '' : keyOf(first.set, first.rate, reference);
   return new Map((groups.get(key) ?? []).map((result) => [result.id, result]));
 }
 
@@ -45,15 +48,15 @@ function meanOrNull(values: readonly (number | boolean | null)[]): number | null
   return list.length === 0 ? null : mean(list);
 }
 
-function rowOf(group: readonly ItemResult[], reference: ReadonlyMap<string, ItemResult>): TableRow {
+function rowOf(group: readonly ItemResult[], other: ReadonlyMap<string, ItemResult>): TableRow {
   const [first] = group;
   if (first === undefined) throw new RangeError('a row needs at least one result');
   const survived = known(group.map((result) => result.survived));
   const pairs = group.flatMap((result) => {
-    const other = reference.get(result.id)?.survived;
-    return result.survived === null || other === null || other === undefined
+    const theirs = other.get(result.id)?.survived;
+    return result.survived === null || theirs === null || theirs === undefined
       ? []
-      : [Number(result.survived) - Number(other)];
+      : [Number(result.survived) - Number(theirs)];
   });
   return {
     set: first.set,
@@ -64,7 +67,7 @@ function rowOf(group: readonly ItemResult[], reference: ReadonlyMap<string, Item
     achieved: share(group.map((result) => [result.tokensBefore, result.tokensAfter])) ?? 1,
     achievedBackend: share(group.map((result) => [result.backendBefore, result.backendAfter])),
     survival: survived.length === 0 ? null : estimate(survived),
-    againstBm25: pairs.length === 0 || first.arm === 'bm25-sentence' ? null : estimate(pairs),
+    againstBm25: pairs.length === 0 || first.arm === reference ? null : estimate(pairs),
     evidence: meanOrNull(group.map((result) => result.evidenceRecall)),
     numbers: meanOrNull(group.map((result) => result.numbers)),
     identifiers: meanOrNull(group.map((result) => result.identifiers)),

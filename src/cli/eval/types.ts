@@ -1,8 +1,10 @@
 /** What `sluice eval` reads and writes. */
-import type { BaselineName, MethodName } from '../../core/method.ts';
+import type { BaselineName, MethodName, Tier } from '../../core/method.ts';
 import type { Segment } from '../../index.ts';
 
-export type ArmName = MethodName | BaselineName;
+/** `auto` runs in the default tier, `auto-TIER` in that one. */
+export type TierArm = `auto-${Tier}`;
+export type ArmName = MethodName | BaselineName | TierArm;
 
 /** A half-open range of UTF-16 offsets inside one segment. */
 export interface EvidenceRange {
@@ -80,7 +82,7 @@ export interface TableRow {
   readonly achieved: number;
   readonly achievedBackend: number | null;
   readonly survival: Estimate | null;
-  /** Paired difference of survival to `bm25-sentence`. */
+  /** Paired difference of survival to `bm25-sentence-document`. */
   readonly againstBm25: Estimate | null;
   readonly evidence: number | null;
   readonly numbers: number | null;

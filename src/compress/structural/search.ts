@@ -1,7 +1,7 @@
 /** Lists of search results: a kept line brings the title or path of its result along. */
 import type { Steps } from '../../core/steps.ts';
 import { relevanceSteps } from '../relevance.ts';
-import type { PoolUnit } from '../relevance.ts';
+import type { PoolUnit } from '../pool-unit.ts';
 import type { GroupRanges } from '../mask.ts';
 import { lineUnits, rowScores, unitTexts } from './lines.ts';
 import type { UnitPlan } from './plan.ts';
@@ -21,7 +21,7 @@ export function* planSearch(text: string, question: string): Steps<UnitPlan | nu
   let position = 0;
   const pool = lines.map((line, i): PoolUnit => {
     if (starts[i] === true || document < 0) [document, position] = [document + 1, 0];
-    return { text: line, document, paragraph: 0, position: position++, turn: false };
+    return { text: line, document, paragraph: 0, position: position++, turn: null };
   });
   const scores =
     question.trim() === ''

@@ -1,0 +1,100 @@
+/**
+ * How the signals about a unit are mixed: data. All but `reach`, `neighbour` and `fade` are factors of z-scores over the
+ * pool.
+ *
+ * Fitted by coordinate search on the question-relevance training records (SQuAD and SelQA records among similar texts,
+ * QMSum windows), then rounded; docs/quality.md has what they reach on the evaluation sets, which were not fitted to.
+ */
+import type { Signals } from './signals.ts';
+
+export interface DocumentWeights {
+  /** BM25 of the unit, with a share of its better neighbour's (`neighbour`). */
+  readonly bm25: number;
+  /** BM25 of the whole document, and of its best unit. */
+  readonly document: number;
+  readonly best: number;
+  readonly facts: number;
+  /** Cosine of the token table with a share of the better neighbour's; the document's best. */
+  readonly nearTable: number;
+  readonly bestTable: number;
+  /** Cosine of the sentence vectors; the same with a share of the better neighbour's; the document's best. */
+  readonly vectors: number;
+  readonly nearVectors: number;
+  readonly bestVectors: number;
+  readonly pairs: number;
+}
+
+export interface TurnWeights {
+  /** BM25, inherited from the turns around. */
+  readonly bm25: number;
+  readonly facts: number;
+  /** Late interaction of the token table, and cosine of the sentence vectors, inherited in the same way. */
+  readonly table: number;
+  readonly vectors: number;
+  readonly pairs: number;
+}
+
+/** Share of the better neighbour's value that a sentence inherits: answers stand next to the question's words. */
+export const neighbour = 0.3;
+
+/**
+ * Second round for questions that need two documents: names in the best sentence of the first round are looked for in
+ * the other documents, in their sentences (`unit`) and as a whole (`document`).
+ */
+export const secondRound = { unit: 0.3, document: 0.4 } as const;
+
+/** What a turn of a conversation inherits per turn of distance, from the turns within `reach` on both sides. */
+export const fade = 0.7;
+export const reach = 4;
+
+/** Without any model. A coarse look: each value halved or doubled moves survival by at most .02. */
+const rules: DocumentWeights = {
+  bm25: 1,
+  document: 0.6,
+  best: 0.4,
+  facts: 0.2,
+  nearTable: 0,
+  bestTable: 0,
+  vectors: 0,
+  nearVectors: 0,
+  bestVectors: 0,
+  pairs: 0,
+};
+
+const withTable: DocumentWeights = { ...rules, nearTable: 0.4, bestTable: 0.2 };
+
+const withVectors: DocumentWeights = {
+  ...rules,
+  document: 0.5,
+  best: 0.3,
+  facts: 0.1,
+  vectors: 0.35,
+  nearVectors: 1,
+  bestVectors: 0.6,
+};
+
+/** Weights for sentences of documents, by what was asked. */
+export function documentWeights(signals: Signals, question: string): DocumentWeights {
+  const weights = documentMixture(signals, question);
+  return signals.pairs === null ? weights : { ...weights, pairs: 0.5 };
+}
+
+function documentMixture(signals: Signals, question: string): DocumentWeights {
+  if (signals.vectors !== null && !unspaced.test(question)) return withVectors;
+  return signals.tableVectors === null ? rules : withTable;
+}
+
+/** The encoders read English; for scripts without spaces their vectors say less than bigrams do. */
+const unspaced =
+  /[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Thai}\p{Script=Lao}\p{Script=Khmer}\p{Script=Myanmar}]/u;
+
+/** Weights for turns of conversations, by what was asked. */
+export function turnWeights({ table, vectors, pairs }: Signals): TurnWeights {
+  return {
+    bm25: 1,
+    facts: 0.25,
+    table: table === null ? 0 : 0.5,
+    vectors: vectors === null ? 0 : 1,
+    pairs: pairs === null ? 0 : 0.5,
+  };
+}
