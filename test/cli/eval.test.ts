@@ -46,14 +46,14 @@ test('a row: means over the items that a measure applies to, tokens summed, cold
     result({ id: '1', numbers: 1, tokensBefore: 300, tokensAfter: 100, milliseconds: 6 }),
     result({ id: '2', numbers: 0.5, survived: false, milliseconds: null }),
     result({ id: '3', survived: null, milliseconds: null }),
-    result({ id: '1', arm: 'bm25-sentence', survived: false }),
-    result({ id: '2', arm: 'bm25-sentence', survived: false }),
-    result({ id: '3', arm: 'bm25-sentence', survived: null }),
+    result({ id: '1', arm: 'bm25-sentence-document', survived: false }),
+    result({ id: '2', arm: 'bm25-sentence-document', survived: false }),
+    result({ id: '3', arm: 'bm25-sentence-document', survived: null }),
   ];
-  const rows = tableOf(results, ['bm25-sentence', 'auto']);
+  const rows = tableOf(results, ['bm25-sentence-document', 'auto']);
   assert.deepEqual(
     rows.map(({ arm }) => arm),
-    ['bm25-sentence', 'auto'],
+    ['bm25-sentence-document', 'auto'],
   );
   const row = rows[1];
   assert.ok(row);
@@ -66,7 +66,10 @@ test('a row: means over the items that a measure applies to, tokens summed, cold
   assert.equal(row.evidence, null);
   assert.equal(row.msPer1000, 20);
   assert.equal(rows[0]?.againstBm25, null);
-  assert.match(renderTable(rows), /^\| set .*\n\|-.*\n\| a +\| bm25-sentence .*\n\| a +\| auto /);
+  assert.match(
+    renderTable(rows),
+    /^\| set .*\n\|-.*\n\| a +\| bm25-sentence-document .*\n\| a +\| auto /,
+  );
 });
 
 test('means over the sets count each set once, and only records that every method measured', () => {

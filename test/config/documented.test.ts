@@ -26,6 +26,9 @@ test('the example of the documentation is a valid configuration', () => {
 });
 
 test('the documented presets are the presets', () => {
-  for (const [name, { method, rate, min_tokens }] of Object.entries(presets))
-    assert.ok(text.includes(`| \`${name}\` | \`${method}\` | ${rate} | ${min_tokens} |`), name);
+  for (const [name, { method, tier, rate, min_tokens }] of Object.entries(presets))
+    assert.ok(
+      text.includes(`| \`${name}\` | \`${method}\` | \`${tier}\` | ${rate} | ${min_tokens} |`),
+      name,
+    );
 });

@@ -163,8 +163,8 @@ test('later layers win key by key, and errors name the layer of the value', () =
 
 test('a preset gives values, explicit ones win', () => {
   for (const [preset, values] of Object.entries(presets)) {
-    const { method, rate, min_tokens } = parse({ preset }).compress;
-    assert.deepEqual({ method, rate, min_tokens }, values, preset);
+    const { method, tier, rate, min_tokens } = parse({ preset }).compress;
+    assert.deepEqual({ method, tier, rate, min_tokens }, values, preset);
   }
   const config = parse({ preset: 'faithful', compress: { rate: 0.9 } });
   assert.equal(config.compress.rate, 0.9);
