@@ -7,10 +7,20 @@ import { cancel } from './cancel.ts';
 import { compression } from './compression.ts';
 import { router } from './router.ts';
 import { flow } from './flow.ts';
+import { models } from './models.ts';
+import { tiers } from './tiers.ts';
 import type { BenchModule, BenchRow } from './types.ts';
 
 /** Every bench; add yours here. */
-const benches: readonly BenchModule[] = [passthrough, compression, cancel, flow, router];
+const benches: readonly BenchModule[] = [
+  passthrough,
+  compression,
+  cancel,
+  flow,
+  models,
+  tiers,
+  router,
+];
 
 const folder = join(import.meta.dirname, 'results');
 
