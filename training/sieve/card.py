@@ -202,7 +202,7 @@ def main():
     a.add_argument("--plain", help="JSON of sieve.judge with the arms distilled, trained and half (the mean)")
     a.add_argument("--work", required=True)
     a.add_argument("--out", required=True)
-    a.add_argument("--only", default="table,student,cross")
+    a.add_argument("--only", default="table,student")
     a = a.parse_args()
 
     def read(path):
