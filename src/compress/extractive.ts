@@ -27,7 +27,7 @@ export function createExtractive(deps: CompressorDeps): Compressor {
 }
 
 /** No model is asked. */
-const rulesOnly: TierModels = { table: null, vectors: null, pairs: null };
+const rulesOnly: TierModels = { table: null, vectors: null, pairs: null, complete: true };
 
 /**
  * All segments compete for one budget, except those with a rate of their own. With a question units are ranked by BM25

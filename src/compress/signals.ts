@@ -25,19 +25,25 @@ export interface TierModels {
   readonly table: TokenTable | null;
   readonly vectors: VectorScorer | null;
   readonly pairs: PairScorer | null;
+  /** False when a model that the tier asks is not installed. */
+  readonly complete: boolean;
 }
 
 export function modelsOf(tier: Tier, scorers: ScorerSet): TierModels {
-  return {
-    table: scorers.table,
-    vectors: tier === 'express' ? null : scorers.vectors,
-    pairs: tier === 'thorough' ? scorers.pairs : null,
-  };
+  const { table } = scorers;
+  const vectors = tier === 'express' ? null : scorers.vectors;
+  const pairs = tier === 'thorough' ? scorers.pairs : null;
+  const wanted = {
+    express: [table],
+    balanced: [table, vectors],
+    thorough: [table, vectors, pairs],
+  } as const;
+  return { table, vectors, pairs, complete: !wanted[tier].includes(null) };
 }
 
 export interface SignalsFound {
   readonly signals: Signals;
-  /** `tier-lowered` when a text is too long for a model of the tier. */
+  /** `tier-lowered` when a model of the tier is missing, or the text too long for it. */
   readonly notes: readonly string[];
 }
 
@@ -57,7 +63,7 @@ export async function gatherSignals(
   const within = <M>(model: M | null, limit: number): M | null => (chars <= limit ? model : null);
   const vectors = within(models.vectors, tierLimits.vectorChars);
   const pairs = within(models.pairs, tierLimits.pairChars);
-  const lowered = vectors !== models.vectors || pairs !== models.pairs;
+  const lowered = !models.complete || vectors !== models.vectors || pairs !== models.pairs;
   const { table } = models;
   const late = table !== null && units.some(({ turn }) => turn !== null);
   const mean = table !== null && vectors === null && units.some(({ turn }) => turn === null);

@@ -130,3 +130,13 @@ test('a text too long for the tier falls back to the table, and says so', async 
   assert.deepEqual(asked, { mean: 2 });
   assert.deepEqual(notes, ['tier-lowered']);
 });
+
+test('a missing model of the tier is told', async () => {
+  const units = [sentence('One.', 1)];
+  const turns = createTurns(null);
+  const job = jobOf([], { question: 'Which one?' });
+  const without = modelsOf('thorough', { ...recorded().scorers, pairs: null });
+  const { notes, signals } = await gatherSignals(units, without, { job, turns });
+  assert.deepEqual(notes, ['tier-lowered']);
+  assert.equal(signals.pairs, null);
+});
