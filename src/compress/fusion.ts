@@ -2,8 +2,11 @@
  * How the signals about a unit are mixed: data. All but `reach`, `neighbour` and `fade` are factors of z-scores over the
  * pool.
  *
- * Fitted by coordinate search on the question-relevance training records (SQuAD and SelQA records among similar texts,
- * QMSum windows), then rounded; docs/quality.md has what they reach on the evaluation sets, which were not fitted to.
+ * Where they come from: a coordinate search on training questions (training/fusion: SQuAD and SelQA records among similar
+ * texts, QMSum windows) says which signals help and roughly how much. It overrates the token table, which was trained on
+ * most of those records, and knows no question that needs two documents. So the values are smaller than the search's,
+ * and which signals are inherited, `secondRound` and the share of the table were chosen with an eye on the development
+ * sets: docs/quality.md says so beside the table.
  */
 import type { Signals } from './signals.ts';
 
