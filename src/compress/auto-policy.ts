@@ -55,6 +55,15 @@ export const autoPolicy: readonly AutoRow[] = [
   { content: 'code', question: false, method: 'structural', evidence: 'only comments may go' },
 ];
 
+/**
+ * In a conversation the JSON results of tools get this many times their share of the budget, taken from the messages,
+ * which keep at least `messagesKeep` of theirs: later calls need values from the results letter by letter. Measured on
+ * 30 agent conversations at .33/.2: .933/.833 of the next call's arguments kept at 1, .967/.867 at 1.5, .967/.933 at 2
+ * and at 3.
+ */
+export const toolResultShare = 2;
+export const messagesKeep = 0.5;
+
 /** What takes over when the chosen method's model is missing; needs no model itself. */
 export const withoutModel: Exclude<MethodName, 'auto'> = 'extractive';
 

@@ -2,7 +2,13 @@
 import { assertNever } from '../core/errors.ts';
 import type { MethodName } from '../core/method.ts';
 import type { ScorerSet } from '../score/types.ts';
-import { autoMethod, autoPolicy, withoutModel } from './auto-policy.ts';
+import {
+  autoMethod,
+  autoPolicy,
+  messagesKeep,
+  toolResultShare,
+  withoutModel,
+} from './auto-policy.ts';
 import { decideExtractive } from './extractive.ts';
 import { runJob } from './job.ts';
 import type { JobDecision, OpenJob, OpenSegment, SegmentDecision } from './job.ts';
@@ -38,7 +44,7 @@ async function decideAuto(input: OpenJob): Promise<JobDecision> {
   const asked = input.job.question.trim() !== '';
   const groups = new Map<Concrete, OpenSegment[]>();
   const notes = new Set<string>();
-  for (const segment of input.open) {
+  for (const segment of sharedOut(input.open)) {
     const wanted = autoMethod(segment.segment.content, asked);
     const method = isAvailable(wanted, input.deps.scorers) ? wanted : withoutModel;
     if (method !== wanted) notes.add('method-unavailable');
@@ -52,6 +58,30 @@ async function decideAuto(input: OpenJob): Promise<JobDecision> {
     decided.notes?.forEach((note) => notes.add(note));
   }
   return { segments, notes: [...notes] };
+}
+
+/** The segments with shares moved from the messages of a conversation to the results of its tools. */
+function sharedOut(open: readonly OpenSegment[]): readonly OpenSegment[] {
+  const isResult = ({ segment, ownRate }: OpenSegment): boolean =>
+    !ownRate && segment.kind === 'tool-result' && segment.content === 'json';
+  const isMessage = ({ segment, ownRate }: OpenSegment): boolean =>
+    !ownRate && segment.kind === 'history';
+  const shareOf = (those: (one: OpenSegment) => boolean): number =>
+    open.reduce((sum, one) => sum + (those(one) ? one.budgetTokens : 0), 0);
+  const results = shareOf(isResult);
+  const messages = shareOf(isMessage);
+  // Never more than the results have: what is over would be lost to the messages.
+  const most = open.reduce((sum, one) => sum + (isResult(one) ? one.tokens : 0), 0) - results;
+  const wanted = (toolResultShare - 1) * results;
+  const moved = Math.floor(Math.min(wanted, most, (1 - messagesKeep) * messages));
+  if (moved <= 0) return open;
+  const scaled = (one: OpenSegment, factor: number): OpenSegment => {
+    return { ...one, budgetTokens: Math.floor(one.budgetTokens * factor) };
+  };
+  return open.map((one) => {
+    if (isResult(one)) return scaled(one, 1 + moved / results);
+    return isMessage(one) ? scaled(one, 1 - moved / messages) : one;
+  });
 }
 
 function isAvailable(method: Concrete, scorers: ScorerSet): boolean {

@@ -4,7 +4,8 @@ import { bm25, indexTerms, queryTerms, stem, terms } from '../../src/compress/bm
 import { createCompressor } from '../../src/compress/create.ts';
 import { splitUnits } from '../../src/compress/units.ts';
 import { fakeTokenizer } from '../helpers/fake-tokenizer.ts';
-import { documentOf, jobOf } from '../helpers/compress-jobs.ts';
+import { documentOf, jobOf, prose } from '../helpers/compress-jobs.ts';
+import type { SegmentResult } from '../../src/compress/types.ts';
 import { noScorers } from '../helpers/fake-scorer.ts';
 
 const deps = { tokenizer: fakeTokenizer(), scorers: noScorers };
@@ -180,6 +181,30 @@ test('auto gives each content its method and leaves code to comments', async () 
     ['extractive', 'structural', 'structural', null],
   );
   assert.equal(segments[3]?.skipped, 'no-method');
+});
+
+test('in a conversation the results of tools get more of the budget, and the sum stays', async () => {
+  const json = JSON.stringify(
+    Array.from({ length: 60 }, (_, i) => ({ id: `item_${i}`, name: `n${i}` })),
+  );
+  const result = documentOf(json, { kind: 'tool-result', content: 'json' });
+  const spoken = [1, 2, 3].map((seed) => documentOf(prose(12, seed), { kind: 'history' }));
+  const auto = createCompressor('auto', deps);
+  const rateOf = ({ tokensAfter, tokensBefore }: SegmentResult): number =>
+    tokensAfter / tokensBefore;
+  for (const rate of [0.2, 0.5, 0.8]) {
+    const job = jobOf([...spoken, result], {
+      question: 'Which item?',
+      budget: { type: 'rate', rate },
+    });
+    const whole = await auto.compress(job);
+    assert.ok(whole.tokensAfter <= (whole.budgetTokens ?? 0) + 1, `rate ${rate}`);
+    assert.ok(whole.tokensAfter >= 0.7 * (whole.budgetTokens ?? 0), `rate ${rate}`);
+    const [alone] = (await auto.compress({ ...job, segments: [result] })).segments;
+    const together = whole.segments.at(-1);
+    assert.ok(alone !== undefined && together !== undefined);
+    if (rate < 0.5) assert.ok(rateOf(together) > 1.3 * rateOf(alone), `rate ${rate}`);
+  }
 });
 
 test('no sentence is cut inside: what is kept in part would lose its numbers and negations', async () => {
