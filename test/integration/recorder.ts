@@ -57,6 +57,8 @@ export async function startRecorder(target: string): Promise<Recorder> {
         new URL(incoming.url ?? '/', target),
         {
           method: incoming.method ?? 'GET',
+          // A connection of its own: an idle one may be closed by the engine just when it is used again.
+          agent: false,
           headers: { ...incoming.headers, host: new URL(target).host },
         },
         (answer) => {
