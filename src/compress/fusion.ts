@@ -6,7 +6,7 @@
  * texts, QMSum windows) says which signals help and roughly how much. It overrates the token table, which was trained on
  * most of those records, and knows no question that needs two documents. So the values are smaller than the search's,
  * and which signals are inherited, `secondRound` and the share of the table were chosen with an eye on the development
- * sets: docs/quality.md says so beside the table.
+ * sets: docs/quality.md says so beside the table. `pairs` is a guess: no cross-encoder is shipped to measure it with.
  */
 import type { Signals } from './signals.ts';
 

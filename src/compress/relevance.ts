@@ -1,6 +1,7 @@
 /** How much each unit of a pool of documents is worth for a question. */
 import { runSteps, type Steps } from '../core/steps.ts';
 import { bm25Steps, indexSteps, queryTerms, termsSteps, zScores } from './bm25.ts';
+import type { TermIndex } from './bm25.ts';
 import { factSteps } from './facts.ts';
 import { documentWeights, fade, neighbour, reach, secondRound, turnWeights } from './fusion.ts';
 import type { PoolUnit } from './pool-unit.ts';
@@ -27,8 +28,10 @@ export function* relevanceSteps(
 ): Steps<Float64Array> {
   const query = queryTerms(question);
   const unitTerms = yield* termsSteps(units.map(({ text }) => text));
-  const own = yield* bm25Steps(yield* indexSteps(unitTerms), query);
-  const whole = yield* wholeDocuments(units, unitTerms, query);
+  const unitIndex = yield* indexSteps(unitTerms);
+  const documentIndex = yield* documentIndexSteps(units, unitTerms);
+  const own = yield* bm25Steps(unitIndex, query);
+  const whole = yield* wholeDocuments(units, documentIndex, query);
   const facts = zScores(yield* factSteps(units.map(({ text }) => text)));
   yield;
   const inherit = inheritance(units);
@@ -58,7 +61,7 @@ export function* relevanceSteps(
     add(best(signals.vectors), inDocument.bestVectors, 0);
   }
   if (signals.pairs !== null) add(zScores(signals.pairs), inDocument.pairs, inTurn.pairs);
-  const hop = yield* otherDocuments({ units, unitTerms, query, total });
+  const hop = yield* otherDocuments({ units, unitIndex, documentIndex, query, total });
   add(hop.units, secondRound.unit, 0);
   add(hop.documents, secondRound.document, 0);
   return total;
@@ -73,11 +76,12 @@ const name = /(?<![.!?]\s)(?<=[\s(])\p{Lu}[\p{L}\p{N}'’-]+/gu;
  */
 function* otherDocuments(round: {
   readonly units: readonly PoolUnit[];
-  readonly unitTerms: readonly (readonly string[])[];
+  readonly unitIndex: TermIndex;
+  readonly documentIndex: TermIndex;
   readonly query: readonly string[];
   readonly total: Float64Array;
 }): Steps<{ readonly units: Float64Array; readonly documents: Float64Array }> {
-  const { units, unitTerms, query, total } = round;
+  const { units, unitIndex, documentIndex, query, total } = round;
   const none = new Float64Array(units.length);
   const first = units[total.indexOf(total.reduce((a, b) => Math.max(a, b), -Infinity))];
   if (first === undefined || first.turn !== null) return { units: none, documents: none };
@@ -87,25 +91,32 @@ function* otherDocuments(round: {
   const asked = [...names];
   const elsewhere = (values: ArrayLike<number>): Float64Array =>
     zScores(units.map((unit, i) => (unit.document === first.document ? 0 : (values[i] ?? 0))));
-  const own = yield* bm25Steps(yield* indexSteps(unitTerms), asked);
-  const whole = yield* wholeDocuments(units, unitTerms, asked);
+  const own = yield* bm25Steps(unitIndex, asked);
+  const whole = yield* wholeDocuments(units, documentIndex, asked);
   return { units: elsewhere(own), documents: elsewhere(whole) };
 }
 
-/** BM25 of each unit's document among the documents. */
-function* wholeDocuments(
+/** Index of the documents, each the terms of its units. */
+function* documentIndexSteps(
   units: readonly PoolUnit[],
   unitTerms: readonly (readonly string[])[],
-  query: readonly string[],
-): Steps<number[]> {
+): Steps<TermIndex> {
   const documents: string[][] = [];
   units.forEach(({ document }, i) => {
     const all = (documents[document] ??= []);
     for (const term of unitTerms[i] ?? []) all.push(term);
   });
   yield;
-  const filled = Array.from(documents, (list) => list ?? []);
-  const scores = yield* bm25Steps(yield* indexSteps(filled), query);
+  return yield* indexSteps(Array.from(documents, (list) => list ?? []));
+}
+
+/** BM25 of each unit's document among the documents. */
+function* wholeDocuments(
+  units: readonly PoolUnit[],
+  documents: TermIndex,
+  query: readonly string[],
+): Steps<number[]> {
+  const scores = yield* bm25Steps(documents, query);
   return units.map(({ document }) => scores[document] ?? 0);
 }
 
