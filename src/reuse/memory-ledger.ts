@@ -1,5 +1,6 @@
 /** The ledger inside the process: bounded by bytes, least recently used first. */
 import { boundedCache } from '../core/bounded-cache.ts';
+import { createConversationBook } from './conversations.ts';
 import { lineageKeys } from './lineage.ts';
 import type { Ledger, UnitDecision } from './types.ts';
 
@@ -16,6 +17,7 @@ export function createMemoryLedger(options: { readonly maxBytes: number }): Ledg
     maxSize: options.maxBytes,
     sizeOf,
   });
+  const book = createConversationBook({ maxConversations: 100_000, maxUnits: 1_000_000 });
   return {
     lineage: lineageKeys,
     async get(key) {
@@ -26,6 +28,12 @@ export function createMemoryLedger(options: { readonly maxBytes: number }): Ledg
       if (existing !== undefined) return existing;
       cache.set(key, decision);
       return decision;
+    },
+    async find(name, keys) {
+      return book.find(name, keys);
+    },
+    async remember(name, conversation) {
+      book.store(name, conversation);
     },
     async check() {
       return { ok: true, detail: `in-process ledger, ${cache.size} units` };

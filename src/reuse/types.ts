@@ -1,5 +1,8 @@
-/** What was forwarded once is forwarded again: the ledger of decisions. */
+/** What was forwarded once is forwarded again: the ledger of decisions, and what follows from it for a request. */
 import type { SpanReport } from '../core/report.ts';
+import type { MissReason } from './miss.ts';
+import type { StoredConversation } from './mode.ts';
+import type { Plan } from './planner.ts';
 
 /** Replacement of bytes inside one message, relative to the message's first byte. */
 export interface MessageEdit {
@@ -33,6 +36,126 @@ export interface Ledger {
   get(key: string): Promise<UnitDecision | null>;
   /** First writer wins: returns what is stored under the key afterwards. */
   putIfAbsent(key: string, decision: UnitDecision): Promise<UnitDecision>;
+  /**
+   * The conversation that a request goes on with: by the longest prefix of `keys` that was stored, else by `name` (already
+   * scoped to its tenant; null = none given). null = none known.
+   */
+  find(name: string | null, keys: readonly string[]): Promise<StoredConversation | null>;
+  /** After forwarding. A branch takes over the units that it shares. */
+  remember(name: string | null, conversation: StoredConversation): Promise<void>;
   check(): Promise<{ readonly ok: boolean; readonly detail: string }>;
+  close(): Promise<void>;
+}
+
+/** One request of a conversation, before anything of it is decided. */
+export interface TurnRequest {
+  /** Tenant, dialect and model: nothing is shared across scopes. */
+  readonly scope: string;
+  /** `x-sluice-session`, scoped by the caller to its tenant; null = none given. */
+  readonly session: string | null;
+  /** Raw bytes of the messages of each unit. */
+  readonly units: readonly (readonly Uint8Array[])[];
+  /** About how many tokens of each unit may be compressed, and how many may not. */
+  readonly sizes: readonly { readonly compressible: number; readonly fixed: number }[];
+  /** Most tokens of the answer that the request allows; null = not said. */
+  readonly maxNewTokens: number | null;
+}
+
+/** What is known about a request before anything of it is decided. Never rejects: a store that fails knows nothing. */
+export interface Turn {
+  /** Ledger key of each unit, epoch included; unit i is replayed when `ledger.get(keys[i])` knows it. */
+  readonly keys: readonly string[];
+  readonly plan: Plan;
+  /** Replica of the conversation's previous turn, or null. */
+  readonly previous: string | null;
+  /** Forwarded tokens of the units that were forwarded before; null = not counted. */
+  readonly reusableTokens: number | null;
+  /** After the bytes are final: remembers the conversation. Awaited before forwarding, so that a crash forgets nothing. */
+  forwarded(facts: {
+    /** Tokens of the forwarded prompt up to and including each unit; null = not counted. */
+    readonly tokens: readonly (number | null)[];
+    readonly replica: string | null;
+  }): Promise<void>;
+  /** After the answer: learns, and says why reuse fell short. */
+  settled(facts: {
+    /** Tokens expected to be reused, as `Placed.planned` said at the end; null = no forecast. */
+    readonly planned: number | null;
+    readonly reported: number | null;
+    readonly promptTokens: number | null;
+    readonly rawTokens: number | null;
+    readonly compressedBefore: number;
+    readonly compressedAfter: number;
+    readonly blockTokens: number;
+    readonly exactIndex: boolean;
+    readonly replica: string | null;
+  }): MissReason | null;
+}
+
+/** Conversations: lineage, epochs, plans and what was learned. Made by the composition root. */
+export interface Reuse {
+  turn(request: TurnRequest): Promise<Turn>;
+  totals(): {
+    readonly conversations: number;
+    readonly byMode: Readonly<Record<string, number>>;
+    readonly byMiss: Readonly<Record<string, number>>;
+    readonly stoppedSessions: number;
+  };
+}
+
+/** A prompt whose bytes are final, looking for a replica. */
+export interface PlacementRequest {
+  /** Path without query. */
+  readonly path: string;
+  readonly body: Uint8Array;
+  readonly tenant: string;
+  readonly model: string | null;
+  readonly previous: string | null;
+  /** From `Turn.reusableTokens`: the forecast where no index knows better. */
+  readonly reusableTokens: number | null;
+  readonly signal: AbortSignal | null;
+}
+
+export interface Forecast {
+  /** Tokens that the replica is expected to reuse. */
+  readonly tokens: number;
+  /** `exact`: token ids and the engine's own events; `estimated`: what was forwarded there, or counted otherwise. */
+  readonly exactness: 'exact' | 'estimated';
+  readonly blockTokens: number;
+}
+
+/** A place on a replica. Ends exactly once, with `finish`, `fail` or `cancel`. */
+export interface Placed {
+  /** Index into the gateway's backends. */
+  readonly replica: number;
+  readonly id: string;
+  /** Fields to add to the forwarded JSON object (`cache_salt`, `id_slot`); usually empty. */
+  readonly fields: Readonly<Record<string, string | number>>;
+  /** What is expected now; null = not known (yet). With one replica it may become known after forwarding. */
+  forecast(): Forecast | null;
+  firstToken(): void;
+  /** The answer is complete; `reported` = cached tokens of its usage, null = not told. */
+  finish(reported: number | null): void;
+  /** The replica failed. `sent` = bytes of the request may have left. Returns another place when it is safe to try there. */
+  fail(sent: boolean): Placed | null;
+  cancel(): void;
+}
+
+/** Which replica gets which prompt. Made by the composition root. */
+export interface Placement {
+  /** null = no replica can be used; the first one is tried all the same. Never rejects. */
+  place(request: PlacementRequest): Promise<Placed | null>;
+  drain(id: string, on: boolean): void;
+  state(): readonly {
+    readonly id: string;
+    readonly healthy: boolean;
+    readonly draining: boolean;
+    readonly running: number;
+    readonly queuedTokens: number;
+    readonly prefillTokensPerSecond: number | null;
+    readonly indexBlocks: number;
+    readonly indexBytes: number;
+    /** State feed of the engine: `live`, `lost` (connected before, not now), or `none`. */
+    readonly feed: 'live' | 'lost' | 'none';
+  }[];
   close(): Promise<void>;
 }
