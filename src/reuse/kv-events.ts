@@ -17,6 +17,8 @@ export interface BlockStored {
   /** One entry a block: its extra keys, untagged, or null. */
   readonly extraKeys: readonly (readonly unknown[] | null)[] | null;
   readonly group: number;
+  /** What the group's layers keep, in the engine's words (`full_attention`, ...); null = not told. */
+  readonly spec: { readonly kind: string; readonly windowTokens: number | null } | null;
 }
 
 export interface BlockRemoved {
@@ -45,6 +47,8 @@ const positions: Record<string, readonly string[]> = {
     'lora_name',
     'extra_keys',
     'group_idx',
+    'kv_cache_spec_kind',
+    'kv_cache_spec_sliding_window',
   ],
   BlockRemoved: ['type', 'block_hashes', 'medium', 'group_idx'],
   AllBlocksCleared: ['type'],
@@ -104,7 +108,15 @@ function readStored(field: Fields): BlockStored | null {
       ? extra.map((keys) => (Array.isArray(keys) ? keys : null))
       : null,
     group: group(field),
+    spec: spec(field),
   };
+}
+
+function spec(field: Fields): BlockStored['spec'] {
+  const kind = text(field('kv_cache_spec_kind'));
+  const window = field('kv_cache_spec_sliding_window');
+  if (kind === null) return null;
+  return { kind, windowTokens: typeof window === 'number' && window > 0 ? window : null };
 }
 
 function text(value: unknown): string | null {

@@ -1,53 +1,12 @@
 /** What one replica is believed to hold, and how many tokens of a prompt it will therefore not compute again. */
-import { createBlockSet, type BlockSet, type Confidence, type Tier } from './block-set.ts';
-import { blocksOf, namesAfter, type Chain } from './chain.ts';
-import { createEngineNames, type EngineNames } from './engine-names.ts';
-import {
-  judgeSequence,
-  type BlockStored,
-  type EngineHash,
-  type KvEvent,
-  type SequenceVerdict,
-} from './kv-events.ts';
+import { createBlockSet, type Confidence, type Tier } from './block-set.ts';
+import { blocksOf, type Chain } from './chain.ts';
+import { createEngineNames } from './engine-names.ts';
+import { applyEvent } from './index-events.ts';
+import type { At, GroupState, LayerGroup, ReplicaIndexOptions } from './index-options.ts';
+import { judgeSequence, type KvEvent, type SequenceVerdict } from './kv-events.ts';
 
-/**
- * Layers that cache alike.
- * - `full`: a hit needs every block from the start
- * - `sliding`: a hit needs the blocks that the last `windowTokens - 1` tokens lie in
- * - `recurrent`: a hit needs the state saved at exactly that boundary
- */
-export type LayerGroup =
-  | { readonly kind: 'full' }
-  | { readonly kind: 'sliding'; readonly windowTokens: number }
-  | { readonly kind: 'recurrent' };
-
-export interface ReplicaIndexOptions {
-  readonly blockTokens: number;
-  /** At least one; their order is the engine's `group_idx`. */
-  readonly groups: readonly LayerGroup[];
-  /** Bound per group: the replica's real capacity, so that old blocks leave here when they leave there. */
-  readonly maxBlocks: number;
-  /** `events`: what was forwarded counts for `speculativeMs` (or until recorded again) if the engine does not confirm it. */
-  readonly feed: 'events' | 'estimated';
-  /**
-   * `chain`: our own names; events are translated by their token ids and parents. `engine`: chains are made with the
-   * engine's own hashes (see vllm-hash.ts), so that events name blocks directly, also for who came late and for
-   * layers whose cache lacks the parent block. Those hashes know salt and adapter only: one index a process (each
-   * data-parallel rank is one), and only for schemes with one regime.
-   */
-  readonly names: 'chain' | 'engine';
-  readonly speculativeMs: number;
-  /** Age in ms after which a block without the engine's word counts as gone; null = eviction by count only. */
-  readonly expiryMs: number | null;
-  /**
-   * Domain and extras of the blocks of an event (`names: 'chain'` only); null = not ours. The domain counts for first
-   * blocks, later ones have it from their parent. Without this function no event can be matched with a chain.
-   */
-  readonly eventDomain?: (event: BlockStored) => {
-    readonly domain: Uint8Array;
-    readonly extra?: (block: number) => string | null;
-  } | null;
-}
+export type { LayerGroup, ReplicaIndexOptions };
 
 /** Expected reuse of a prompt on one replica. */
 export interface Match {
@@ -86,6 +45,11 @@ export interface ReplicaIndex {
    * before it as well. Nothing to do where events tell.
    */
   correct(match: Match, reported: number): void;
+  /**
+   * After the answer: the engine itself reused `reported` tokens, so they are there. Only where blocks are named as the
+   * engine names them: it will say when they go.
+   */
+  confirm(chain: Chain, reported: number, now: number): void;
   /** The forwarding failed before anything was computed: only the first `held` tokens were there before it. */
   retract(chain: Chain, held: number): void;
   /** Applies a batch in order. On `gap` nothing was applied: replay what is missing, or `skipTo` it. */
@@ -111,23 +75,15 @@ export function reusableBlocks(tokens: number, blockTokens: number): number {
   return Math.max(0, Math.floor((tokens - 1) / blockTokens));
 }
 
-interface GroupState {
-  readonly group: LayerGroup;
-  readonly blocks: BlockSet;
-  readonly engine: EngineNames;
+function emptyGroup(group: LayerGroup, maxBlocks: number, width: 2 | 4): GroupState {
+  const engine = createEngineNames();
+  const onRemove = (entry: number): void => engine.unbind(entry);
+  return { group, engine, blocks: createBlockSet({ maxBlocks, width, onRemove }) };
 }
 
 export function createReplicaIndex(options: ReplicaIndexOptions): ReplicaIndex {
   const width = options.names === 'engine' ? 2 : 4;
-  const groups: readonly GroupState[] = options.groups.map((group) => {
-    const engine = createEngineNames();
-    const onRemove = (entry: number): void => engine.unbind(entry);
-    return {
-      group,
-      engine,
-      blocks: createBlockSet({ maxBlocks: options.maxBlocks, width, onRemove }),
-    };
-  });
+  const groups = options.groups.map((group) => emptyGroup(group, options.maxBlocks, width));
   const counts = { orphans: 0, foreign: 0, losses: 0 };
   let expected = 0;
   const clear = (): void => {
@@ -144,6 +100,11 @@ export function createReplicaIndex(options: ReplicaIndexOptions): ReplicaIndex {
       const short = match.tokens - reported > options.blockTokens;
       if (options.feed === 'events' || !short || match.lastUsed === null) return;
       for (const { blocks } of groups) blocks.evictBefore(match.lastUsed);
+    },
+    confirm(chain, reported, now) {
+      if (options.feed !== 'events' || options.names !== 'engine') return;
+      const blocks = Math.floor(reported / options.blockTokens);
+      confirmChain(groups, chain, { options, now, blocks });
     },
     retract: (chain, held) => retractChain(groups, chain, Math.floor(held / options.blockTokens)),
     applyBatch(batch, now, source = 'live') {
@@ -172,11 +133,6 @@ export function createReplicaIndex(options: ReplicaIndexOptions): ReplicaIndex {
       bytes: groups.reduce((sum, { blocks, engine }) => sum + blocks.bytes + engine.bytes, 0),
     }),
   };
-}
-
-interface At {
-  readonly options: ReplicaIndexOptions;
-  readonly now: number;
 }
 
 /** Entry of block i, or -1 when it is absent or too old to count. */
@@ -269,102 +225,27 @@ function recordChain(groups: readonly GroupState[], chain: Chain, { options, now
   }
 }
 
+function confirmChain(
+  groups: readonly GroupState[],
+  chain: Chain,
+  { options, now, blocks }: At & { readonly blocks: number },
+): void {
+  for (const { group, blocks: set } of groups) {
+    for (
+      let block = blocks - 1;
+      block >= keptFrom(group, blocks, options.blockTokens);
+      block -= 1
+    ) {
+      set.put(chain.words, block * 4, { confidence: 'event', tier: 'device', at: now });
+    }
+  }
+}
+
 function retractChain(groups: readonly GroupState[], chain: Chain, fromBlock: number): void {
   for (const { blocks: set } of groups) {
     for (let block = fromBlock; block < blocksOf(chain); block += 1) {
       const entry = set.find(chain.words, block * 4);
       if (entry >= 0 && set.facts(entry).confidence !== 'event') set.remove(entry);
     }
-  }
-}
-
-interface EventContext extends At {
-  readonly counts: { orphans: number; foreign: number };
-}
-
-function applyEvent(groups: readonly GroupState[], event: KvEvent, context: EventContext): void {
-  if (event.type === 'cleared') {
-    for (const { blocks, engine } of groups) {
-      blocks.clear();
-      engine.clear();
-    }
-    return;
-  }
-  const state = groups[event.group];
-  if (state === undefined) {
-    context.counts.foreign += 1;
-    return;
-  }
-  if (event.type === 'stored') {
-    applyStored(groups, event, context);
-    return;
-  }
-  for (const hash of event.hashes) {
-    const entry =
-      context.options.names === 'engine'
-        ? state.blocks.find(Uint32Array.of(0, 0, hash.high, hash.low), 0)
-        : state.engine.entryOf(hash);
-    if (entry >= 0) state.blocks.remove(entry, tierOf(event.medium));
-  }
-}
-
-function applyStored(
-  groups: readonly GroupState[],
-  event: BlockStored,
-  context: EventContext,
-): void {
-  const { options, now, counts } = context;
-  const state = groups[event.group];
-  if (state === undefined) return;
-  if (event.blockTokens !== options.blockTokens) {
-    counts.foreign += 1;
-    return;
-  }
-  const facts = { confidence: 'event', tier: tierOf(event.medium), at: now } as const;
-  if (options.names === 'engine') {
-    const name = new Uint32Array(4);
-    for (const { high, low } of event.hashes) {
-      name[2] = high;
-      name[3] = low;
-      state.blocks.put(name, 0, facts);
-    }
-    return;
-  }
-  const above = event.parent === null ? null : parentName(groups, event.parent);
-  const origin = options.eventDomain?.(event) ?? null;
-  if (origin === null || (event.parent !== null && above === null)) {
-    if (origin === null) counts.foreign += 1;
-    else counts.orphans += 1;
-    return;
-  }
-  const names = namesAfter(above, event.tokens, { ...origin, blockTokens: event.blockTokens });
-  for (const [block, hash] of event.hashes.entries()) {
-    if (block * 4 >= names.length) break;
-    state.engine.bind(hash, state.blocks.put(names, block * 4, facts));
-  }
-}
-
-/** A window or a saved state may hold a block without the one before it; another group then knows its name. */
-function parentName(groups: readonly GroupState[], parent: EngineHash): Uint32Array | null {
-  for (const { engine, blocks } of groups) {
-    const entry = engine.entryOf(parent);
-    if (entry >= 0) return blocks.nameOf(entry).slice();
-  }
-  return null;
-}
-
-function tierOf(medium: string | null): Tier {
-  switch (medium?.toLowerCase()) {
-    case 'cpu':
-    case 'cpu_pinned':
-    case 'host':
-      return 'host';
-    case 'disk':
-    case 'storage':
-    case 'external':
-    case 'remote':
-      return 'disk';
-    default:
-      return 'device';
   }
 }

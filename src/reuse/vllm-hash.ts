@@ -3,7 +3,7 @@
  * [parent digest, [token ids], extra keys | null], the algorithm `sha256_cbor` of `--prefix-caching-hash-algo`.
  * With them the engine's events name the same blocks as our chains, also for a subscriber who came late.
  */
-import { createHash } from 'node:crypto';
+import { createHash, hash } from 'node:crypto';
 import { SluiceError } from '../core/errors.ts';
 import type { Chain } from './chain.ts';
 
@@ -26,7 +26,7 @@ export function vllmBlockHashes(tokens: Uint32Array, options: VllmChainOptions):
   const { blockTokens } = options;
   const blocks = Math.floor(tokens.length / blockTokens);
   const digests = new Uint8Array(blocks * digestBytes);
-  // [parent: 1 + 2 + 32 bytes][ids: at most 9 + 5 each]; extra keys are appended apart.
+  // [parent: 1 + 2 + 32 bytes][ids: at most 5 + 5 each][no extra keys: 1]; extra keys are appended apart.
   const buffer = Buffer.alloc(64 + blockTokens * 5);
   let parent: Uint8Array = rootDigest(options.seed);
   for (let block = 0; block < blocks; block += 1) {
@@ -34,12 +34,15 @@ export function vllmBlockHashes(tokens: Uint32Array, options: VllmChainOptions):
     at = writeHead(buffer, at, { major: 2, value: digestBytes });
     buffer.set(parent, at);
     at = writeHead(buffer, at + digestBytes, { major: 4, value: blockTokens });
-    for (let token = block * blockTokens; token < (block + 1) * blockTokens; token += 1) {
-      at = writeHead(buffer, at, { major: 0, value: tokens[token] ?? 0 });
-    }
+    at = writeTokens(buffer, at, tokens.subarray(block * blockTokens, (block + 1) * blockTokens));
     const extra = options.extra?.(block) ?? null;
-    const hash = createHash('sha256').update(buffer.subarray(0, at)).update(encodeExtra(extra));
-    parent = hash.digest();
+    // Almost every block: no extra keys, null in CBOR.
+    buffer[at] = 0xf6;
+    const bytes =
+      extra === null
+        ? buffer.subarray(0, at + 1)
+        : Buffer.concat([buffer.subarray(0, at), encodeExtra(extra)]);
+    parent = hash('sha256', bytes, 'buffer');
     digests.set(parent, block * digestBytes);
   }
   return digests;
@@ -77,6 +80,28 @@ interface Head {
   /** CBOR major type: 0 unsigned, 1 negative, 2 bytes, 3 text, 4 array. */
   readonly major: 0 | 1 | 2 | 3 | 4;
   readonly value: number;
+}
+
+/** Token ids as CBOR integers; written out, since this runs for every token of every prompt. */
+function writeTokens(buffer: Buffer, from: number, tokens: Uint32Array): number {
+  let at = from;
+  for (const id of tokens) {
+    if (id < 24) buffer[at] = id;
+    else if (id < 0x100) {
+      buffer[at] = 24;
+      buffer[(at += 1)] = id;
+    } else if (id < 0x10000) {
+      buffer[at] = 25;
+      buffer[(at += 1)] = id >>> 8;
+      buffer[(at += 1)] = id & 0xff;
+    } else {
+      buffer[at] = 26;
+      buffer.writeUInt32BE(id, at + 1);
+      at += 4;
+    }
+    at += 1;
+  }
+  return at;
 }
 
 /** Shortest form of a CBOR head; values up to 2^32 - 1 are all that a block holds. */
