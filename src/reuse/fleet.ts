@@ -87,15 +87,19 @@ export function createFleet(replicas: readonly FleetReplica[], options: FleetOpt
     fail: (ticket, now) => giveUp(ticket, 'failure', now),
     cancel: (ticket, now) => giveUp(ticket, 'cancelled', now),
     drain(id, on, now) {
-      const replica = replicas.findIndex((candidate) => candidate.id === id);
-      if (replica < 0) throw new SluiceError('NOT_FOUND', `No replica is named ${id}`);
-      judge(replica, { type: 'drain', on }, now);
+      judge(numberOf(replicas, id), { type: 'drain', on }, now);
     },
     state: () =>
       replicas.map(({ id }, at) =>
         stateOf(id, known(states[at], at), [indexes[at], context.texts[at]]),
       ),
   };
+}
+
+function numberOf(replicas: readonly FleetReplica[], id: string): number {
+  const replica = replicas.findIndex((candidate) => candidate.id === id);
+  if (replica < 0) throw new SluiceError('NOT_FOUND', `No replica is named ${id}`);
+  return replica;
 }
 
 const noHit: Match = { tokens: 0, credit: 0, confidence: null, lastUsed: null };

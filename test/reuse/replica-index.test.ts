@@ -172,6 +172,8 @@ test('both encodings of an event mean the same; what is unknown or lost bits is 
     lora_name: null,
     extra_keys: [['a']],
     group_idx: 1,
+    kv_cache_spec_kind: 'sliding_window',
+    kv_cache_spec_sliding_window: 512,
     something_new: true,
   };
   const array = [
@@ -185,12 +187,15 @@ test('both encodings of an event mean the same; what is unknown or lost bits is 
     null,
     [['a']],
     1,
-    'full',
+    'sliding_window',
+    512,
     'new',
   ];
   const event = readKvEvent(map);
   assert.deepEqual(readKvEvent(array), event);
-  assert.equal(event?.type === 'stored' && event.group, 1);
+  assert.ok(event?.type === 'stored');
+  assert.equal(event.group, 1);
+  assert.deepEqual(event.spec, { kind: 'sliding_window', windowTokens: 512 });
   const digest = Buffer.alloc(32);
   digest.writeBigUInt64BE(big, 24);
   assert.deepEqual(readKvEvent({ ...map, block_hashes: [digest] }), event);
