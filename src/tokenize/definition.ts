@@ -8,6 +8,8 @@ export interface AddedToken {
   /** White space before (`lstrip`) or after (`rstrip`) the token belongs to it. */
   readonly lstrip: boolean;
   readonly rstrip: boolean;
+  /** Only as a word of its own is it this token. */
+  readonly singleWord: boolean;
 }
 
 export interface TokenizerDefinition {
@@ -16,6 +18,8 @@ export interface TokenizerDefinition {
   readonly added: readonly AddedToken[];
   /** Entries of the model's vocabulary and added tokens: highest id + 1. */
   readonly size: number;
+  /** Tokens around a text when special tokens are asked for; null = not known. */
+  readonly edges: { readonly before: readonly number[]; readonly after: readonly number[] } | null;
   /** True when some entry has a word border `▁` after another character, so that text may not be cut at borders. */
   readonly crossesWords: boolean;
 }
@@ -42,6 +46,7 @@ function readAdded(json: Record<string, unknown>): AddedToken[] {
       special: entry['special'] === true,
       lstrip: entry['lstrip'] === true,
       rstrip: entry['rstrip'] === true,
+      singleWord: entry['single_word'] === true,
     });
   }
   return found;
@@ -77,6 +82,50 @@ function vocabularyKeys(vocabulary: unknown): string[] {
   return keys;
 }
 
+/** What a post-processor puts around one text. Those of encoders are not read. */
+function readEdges(rules: unknown): TokenizerDefinition['edges'] {
+  if (rules === null || rules === undefined) return { before: [], after: [] };
+  const type = stringAt(rules, 'type');
+  if (!isRecord(rules) || type === null) return null;
+  if (type === 'ByteLevel') return { before: [], after: [] };
+  if (type === 'TemplateProcessing') return templateEdges(rules);
+  const steps: unknown = rules['processors'];
+  if (type !== 'Sequence' || !Array.isArray(steps)) return null;
+  const before: number[] = [];
+  const after: number[] = [];
+  for (const step of steps) {
+    const edges = readEdges(step);
+    if (edges === null) return null;
+    before.unshift(...edges.before);
+    after.push(...edges.after);
+  }
+  return { before, after };
+}
+
+function templateEdges(rules: Record<string, unknown>): TokenizerDefinition['edges'] {
+  const { single, special_tokens: tokens } = rules;
+  if (!Array.isArray(single)) return null;
+  const before: number[] = [];
+  const after: number[] = [];
+  let seen = false;
+  for (const item of single) {
+    if (!isRecord(item)) return null;
+    const name = stringAt(item['SpecialToken'], 'id');
+    if (name === null) {
+      seen = true;
+      continue;
+    }
+    const entry = isRecord(tokens) ? tokens[name] : undefined;
+    const ids: unknown = isRecord(entry) ? entry['ids'] : undefined;
+    if (!Array.isArray(ids)) return null;
+    for (const id of ids) {
+      if (typeof id !== 'number') return null;
+      (seen ? after : before).push(id);
+    }
+  }
+  return { before, after };
+}
+
 /**
  * Prepares a parsed `tokenizer.json`. Special tokens leave the added tokens and the reachable vocabulary: the same
  * characters in a prompt are encoded as ordinary text. Added tokens that are not special (`<tool_call>`, runs of
@@ -109,6 +158,7 @@ export function readDefinition(json: Record<string, unknown>): TokenizerDefiniti
       decoder: json['decoder'] ?? null,
     },
     added,
+    edges: readEdges(json['post_processor']),
     size: added.reduce((size, token) => Math.max(size, token.id + 1), keys.length),
     crossesWords: keys.some((key) => /[^▁]▁/.test(key)),
   };

@@ -20,6 +20,7 @@ import {
   type PieceTokens,
   surfaceReader,
 } from './pieces.ts';
+import { createPromptEncoder } from './prompt-encoder.ts';
 import type { Encoding, TextTokenizer } from './types.ts';
 
 export interface TextTokenizerOptions {
@@ -31,7 +32,7 @@ export interface TextTokenizerOptions {
 }
 
 /** How a stretch without added tokens becomes tokens; offsets are shifted by `offset`. */
-interface Encoder {
+export interface Encoder {
   encode(text: string, offset: number, into: TokenBuffer): Steps<void>;
   count(text: string): Steps<number>;
 }
@@ -60,7 +61,9 @@ export function createTextTokenizer(options: TextTokenizerOptions): TextTokenize
       total += token === null ? yield* encoder.count(text.slice(from, to)) : 1;
     return total;
   }
+  const prompts = createPromptEncoder(encoder, definition);
   return {
+    ...(prompts === null ? {} : { prompts }),
     id,
     estimated,
     vocabularySize: definition.size,

@@ -29,6 +29,42 @@ export interface TextTokenizer {
   decode(ids: ArrayLike<number>): string;
   /** Id of a special token by its literal text, or null. */
   specialId(literal: string): number | null;
+  /** Whole prompts as a server tokenizes them; left out = its rules for added tokens are not known here. */
+  readonly prompts?: PromptEncoder;
+}
+
+/** Tokens of a rendered prompt, where text that looks like a special token is that token. */
+export interface PromptEncoder {
+  /** Stretches between added tokens are remembered (bounded): a conversation repeats its history every turn. */
+  encodeSteps(text: string): Steps<Uint32Array>;
+  /** What the tokenizer puts around a text when it is asked for special tokens; null = not known. */
+  readonly edges: { readonly before: readonly number[]; readonly after: readonly number[] } | null;
+}
+
+/** What a chat template is rendered with. */
+export interface ChatTemplateInput {
+  readonly messages: readonly unknown[];
+  /** null = none given. */
+  readonly tools: readonly unknown[] | null;
+  readonly addGenerationPrompt: boolean;
+  /** Further variables (`chat_template_kwargs`). */
+  readonly variables: Readonly<Record<string, unknown>>;
+}
+
+export interface RenderedChat {
+  readonly text: string;
+  /** Everything that the template read from the clock; empty = the text depends on the input alone. */
+  readonly clock: readonly string[];
+}
+
+/** The chat template of a model folder. */
+export interface ChatTemplate {
+  /** `parts`: the template walks through content that is a list; `string`: it takes content as one text. */
+  contentFormat(withTools: boolean): 'string' | 'parts';
+  /** The template mentions the role `developer`. */
+  namesDeveloper(withTools: boolean): boolean;
+  /** Renders. Throws what the template raises, and for what the renderer cannot do. */
+  render(input: ChatTemplateInput): RenderedChat;
 }
 
 /** Kinds of word group, the smallest deletable unit. */
