@@ -35,21 +35,13 @@ export type {
 } from './fleet-types.ts';
 
 export function createFleet(replicas: readonly FleetReplica[], options: FleetOptions = {}): Fleet {
-  const context: Context = {
-    replicas,
-    indexes: replicas.map(({ index }) => createReplicaIndex(index)),
-    texts: replicas.map(() => createReplicaIndex(textOptions)),
-    states: replicas.map(idle),
-    open: new Map(),
-    inside: new WeakMap(),
-    router: options.router ?? defaultRouterOptions,
-    breaker: options.breaker ?? defaultBreakerOptions,
-    recentMs: options.recentMs ?? 600_000,
-  };
+  const context = contextOf(replicas, options);
   const { indexes, states, breaker } = context;
   const judge = (replica: number, event: HealthEvent, now: number): void => {
     const state = known(states[replica], replica);
+    const failed = state.health.breaker !== 'closed';
     state.health = nextHealth(state.health, event, now, breaker);
+    if (failed && state.health.breaker === 'closed') forget(context, replica);
   };
   const giveUp = (ticket: Ticket, type: 'failure' | 'cancelled', now: number): void => {
     const own = release(context, ticket);
@@ -100,6 +92,27 @@ function numberOf(replicas: readonly FleetReplica[], id: string): number {
   const replica = replicas.findIndex((candidate) => candidate.id === id);
   if (replica < 0) throw new SluiceError('NOT_FOUND', `No replica is named ${id}`);
   return replica;
+}
+
+function contextOf(replicas: readonly FleetReplica[], options: FleetOptions): Context {
+  return {
+    replicas,
+    indexes: replicas.map(({ index }) => createReplicaIndex(index)),
+    texts: replicas.map(() => createReplicaIndex(textOptions)),
+    states: replicas.map(idle),
+    open: new Map(),
+    inside: new WeakMap(),
+    router: options.router ?? defaultRouterOptions,
+    breaker: options.breaker ?? defaultBreakerOptions,
+    recentMs: options.recentMs ?? 600_000,
+  };
+}
+
+/** Back after an outage: it may have started anew. Where events tell, they say so themselves. */
+function forget({ indexes, texts }: Context, replica: number): void {
+  const index = known(indexes[replica], replica);
+  if (index.options.feed === 'estimated') index.clear();
+  known(texts[replica], replica).clear();
 }
 
 const noHit: Match = { tokens: 0, credit: 0, confidence: null, lastUsed: null };

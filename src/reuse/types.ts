@@ -110,6 +110,8 @@ export interface PlacementRequest {
   readonly tenant: string;
   readonly model: string | null;
   readonly previous: string | null;
+  /** What the client calls its conversation, scoped to its tenant; null or left out = it is told by its text. */
+  readonly session?: string | null;
   /** From `Turn.reusableTokens`: the forecast where no index knows better. */
   readonly reusableTokens: number | null;
   readonly signal: AbortSignal | null;

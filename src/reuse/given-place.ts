@@ -1,0 +1,82 @@
+/** One request's place on a replica, from its choice to its end. */
+import type { Chain } from './chain.ts';
+import type { Fleet, Ticket } from './fleet.ts';
+import type { Station } from './station.ts';
+import type { Forecast, Placed, PlacementRequest } from './types.ts';
+
+export interface GivenDeps {
+  readonly fleet: Fleet;
+  readonly station: Station;
+  readonly ticket: Ticket;
+  readonly request: PlacementRequest;
+  readonly fields: Readonly<Record<string, string | number>>;
+  readonly now: () => number;
+  /** The replica has shown that it lives, or that it does not. */
+  readonly heard: () => void;
+  /** Another place, after nothing was sent to this one. */
+  readonly again: () => Placed | null;
+}
+
+export interface GivenPlace extends Placed {
+  /** The exact chain came. `expect`: nothing has happened on the replica since the request was placed. */
+  identify(chain: Chain, expect: boolean): void;
+}
+
+export function createGivenPlace(deps: GivenDeps): GivenPlace {
+  const { fleet, station, ticket, now, heard } = deps;
+  let forecast = forecastOf(deps);
+  let ended = false;
+  /** True the first time. */
+  const end = (): boolean => {
+    if (ended) return false;
+    ended = true;
+    return true;
+  };
+  return {
+    replica: ticket.replica,
+    id: ticket.id,
+    fields: deps.fields,
+    forecast: () => forecast,
+    identify(chain, expect) {
+      fleet.identify(ticket, chain, { now: now(), expect });
+      if (expect) forecast = forecastOf(deps);
+    },
+    firstToken() {
+      if (ended) return;
+      heard();
+      fleet.firstToken(ticket, null, now());
+    },
+    finish(reported) {
+      if (!end()) return;
+      heard();
+      fleet.finish(ticket, { reported, whole: null }, now());
+      if (reported !== null && forecast !== null && ticket.chain.exact && station.live) {
+        station.reader?.compared(forecast.tokens, reported);
+      }
+    },
+    fail(sent) {
+      if (!end()) return null;
+      heard();
+      fleet.fail(ticket, now());
+      return sent ? null : deps.again();
+    },
+    cancel() {
+      if (end()) fleet.cancel(ticket, now());
+    },
+  };
+}
+
+/** What is expected of the ticket as it stands; null = nothing is known about it. */
+function forecastOf({ ticket, station, request }: GivenDeps): Forecast | null {
+  const { chain, expected } = ticket;
+  const { blockTokens } = station.shape;
+  if (chain.exact && station.live) {
+    const exactness = station.reader?.certain === true ? 'exact' : 'estimated';
+    return { tokens: expected.tokens, exactness, blockTokens };
+  }
+  const { reusableTokens, previous } = request;
+  if (reusableTokens === null && expected.tokens === 0 && !chain.exact) return null;
+  const before = previous === ticket.id ? Math.min(reusableTokens ?? 0, chain.tokens - 1) : 0;
+  const tokens = Math.max(expected.tokens, Math.floor(before / blockTokens) * blockTokens);
+  return { tokens, exactness: 'estimated', blockTokens };
+}
