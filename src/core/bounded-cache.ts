@@ -14,6 +14,8 @@ export interface BoundedCache<V> {
   has(key: string): boolean;
   set(key: string, value: V): void;
   delete(key: string): boolean;
+  /** Most recently used first. */
+  keys(): Iterable<string>;
   readonly size: number;
 }
 
@@ -32,6 +34,7 @@ export function boundedCache<V extends {}>(options: BoundedCacheOptions<V>): Bou
     has: (key) => cache.has(key),
     set: (key, value) => void cache.set(key, value),
     delete: (key) => cache.delete(key),
+    keys: () => cache.keys(),
     get size() {
       return cache.size;
     },

@@ -4,8 +4,8 @@ import { createConversationBook } from './conversations.ts';
 import { lineageKeys } from './lineage.ts';
 import type { Ledger, UnitDecision } from './types.ts';
 
-/** Rough bytes of one entry: its texts (UTF-16) plus a fixed share per edit and span. */
-function sizeOf(decision: UnitDecision): number {
+/** Rough bytes of one entry in memory: its texts (UTF-16) plus a fixed share per edit and span. */
+export function decisionBytes(decision: UnitDecision): number {
   let bytes = 200;
   for (const edit of decision.edits) bytes += 100 + edit.text.length * 2;
   return bytes + decision.spans.length * 400;
@@ -15,7 +15,7 @@ export function createMemoryLedger(options: { readonly maxBytes: number }): Ledg
   const cache = boundedCache<UnitDecision>({
     maxEntries: 100_000,
     maxSize: options.maxBytes,
-    sizeOf,
+    sizeOf: decisionBytes,
   });
   const book = createConversationBook({ maxConversations: 100_000, maxUnits: 1_000_000 });
   return {
