@@ -31,6 +31,8 @@ export interface TurnWeights {
   /** BM25, inherited from the turns around. */
   readonly bm25: number;
   readonly facts: number;
+  /** Codes (booking numbers, ids): the fewer turns have one, the more it counts. Later calls need them letter by letter. */
+  readonly codes: number;
   /** Late interaction of the token table, and cosine of the sentence vectors, inherited in the same way. */
   readonly table: number;
   readonly vectors: number;
@@ -44,7 +46,7 @@ export const neighbour = 0.3;
  * Second round for questions that need two documents: names in the best sentence of the first round are looked for in
  * the other documents, in their sentences (`unit`) and as a whole (`document`).
  */
-export const secondRound = { unit: 0.3, document: 0.4 } as const;
+export const secondRound = { unit: 0.2, document: 0.4 } as const;
 
 /** What a turn of a conversation inherits per turn of distance, from the turns within `reach` on both sides. */
 export const fade = 0.7;
@@ -68,34 +70,31 @@ const withTable: DocumentWeights = { ...rules, nearTable: 0.4, bestTable: 0.2 };
 
 const withVectors: DocumentWeights = {
   ...rules,
-  document: 0.5,
-  best: 0.3,
+  document: 1,
+  best: 0.5,
   facts: 0.1,
   vectors: 0.35,
   nearVectors: 1,
-  bestVectors: 0.6,
+  bestVectors: 1,
 };
 
 /** Weights for sentences of documents, by what was asked. */
-export function documentWeights(signals: Signals, question: string): DocumentWeights {
-  const weights = documentMixture(signals, question);
+export function documentWeights(signals: Signals): DocumentWeights {
+  const weights = documentMixture(signals);
   return signals.pairs === null ? weights : { ...weights, pairs: 0.5 };
 }
 
-function documentMixture(signals: Signals, question: string): DocumentWeights {
-  if (signals.vectors !== null && !unspaced.test(question)) return withVectors;
+function documentMixture(signals: Signals): DocumentWeights {
+  if (signals.vectors !== null) return withVectors;
   return signals.tableVectors === null ? rules : withTable;
 }
-
-/** The encoders read English; for scripts without spaces their vectors say less than bigrams do. */
-const unspaced =
-  /[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Thai}\p{Script=Lao}\p{Script=Khmer}\p{Script=Myanmar}]/u;
 
 /** Weights for turns of conversations, by what was asked. */
 export function turnWeights({ table, vectors, pairs }: Signals): TurnWeights {
   return {
     bm25: 1,
     facts: 0.25,
+    codes: 0.5,
     table: table === null ? 0 : 0.5,
     vectors: vectors === null ? 0 : 1,
     pairs: pairs === null ? 0 : 0.5,

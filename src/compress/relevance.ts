@@ -2,7 +2,7 @@
 import { runSteps, type Steps } from '../core/steps.ts';
 import { bm25Steps, indexSteps, queryTerms, termsSteps, zScores } from './bm25.ts';
 import type { TermIndex } from './bm25.ts';
-import { factSteps } from './facts.ts';
+import { codeSteps, factSteps } from './facts.ts';
 import { documentWeights, fade, neighbour, reach, secondRound, turnWeights } from './fusion.ts';
 import type { PoolUnit } from './pool-unit.ts';
 import { noSignals, type Signals } from './signals.ts';
@@ -33,11 +33,12 @@ export function* relevanceSteps(
   const own = yield* bm25Steps(unitIndex, query);
   const whole = yield* wholeDocuments(units, documentIndex, query);
   const facts = zScores(yield* factSteps(units.map(({ text }) => text)));
+  const codes = zScores(yield* codeSteps(units.map(({ text }) => text)));
   yield;
   const inherit = inheritance(units);
   const near = (values: ArrayLike<number>): Float64Array => zScores(inherit(values));
   const best = (values: ArrayLike<number>): Float64Array => zScores(bestOf(units, values));
-  const inDocument = documentWeights(signals, question);
+  const inDocument = documentWeights(signals);
   const inTurn = turnWeights(signals);
   const total = new Float64Array(units.length);
   const add = (values: ArrayLike<number>, document: number, turn: number): void => {
@@ -49,6 +50,7 @@ export function* relevanceSteps(
   add(zScores(whole), inDocument.document, 0);
   add(best(own), inDocument.best, 0);
   add(facts, inDocument.facts, inTurn.facts);
+  add(codes, 0, inTurn.codes);
   yield;
   if (signals.table !== null) add(near(aboveMedian(signals.table)), 0, inTurn.table);
   if (signals.tableVectors !== null) {

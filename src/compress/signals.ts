@@ -41,6 +41,10 @@ export function modelsOf(tier: Tier, scorers: ScorerSet): TierModels {
   return { table, vectors, pairs, complete: !wanted[tier].includes(null) };
 }
 
+/** Scripts without spaces: the shipped encoders read English, and the token table says more about these. */
+const unspaced =
+  /[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Thai}\p{Script=Lao}\p{Script=Khmer}\p{Script=Myanmar}]/u;
+
 export interface SignalsFound {
   readonly signals: Signals;
   /** `tier-lowered` when a model of the tier is missing, or the text too long for it. */
@@ -61,7 +65,7 @@ export async function gatherSignals(
   const texts = units.map(({ text }) => text);
   const chars = texts.reduce((sum, text) => sum + text.length, 0);
   const within = <M>(model: M | null, limit: number): M | null => (chars <= limit ? model : null);
-  const vectors = within(models.vectors, tierLimits.vectorChars);
+  const vectors = unspaced.test(question) ? null : within(models.vectors, tierLimits.vectorChars);
   const pairs = within(models.pairs, tierLimits.pairChars);
   const lowered = !models.complete || vectors !== models.vectors || pairs !== models.pairs;
   const { table } = models;
