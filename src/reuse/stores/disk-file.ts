@@ -50,7 +50,13 @@ export async function openDatabase(options: OpenDatabaseOptions): Promise<OpenDa
   const { open } = await import('lmdb');
   // Not flushed at each commit: what is committed is in the operating system and outlives this process. Waiting for
   // the disk would cost every new unit a flush; `flush` below does it now and then.
-  const root = open<Buffer, Buffer>({ path, ...environment, noSync: true });
+  const root = open<Buffer, Buffer>({
+    path,
+    ...environment,
+    noSync: true,
+    // With it a failed commit (disk full) rejects a promise inside lmdb that nobody can catch.
+    eventTurnBatching: false,
+  });
   const judgement = judge(root);
   if (judgement !== 'fine') {
     await root.close();

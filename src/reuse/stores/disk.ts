@@ -4,6 +4,7 @@
  */
 import { hash } from 'node:crypto';
 import { open as openFile, type FileHandle } from 'node:fs/promises';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { boundedCache, type BoundedCache } from '../../core/bounded-cache.ts';
 import { systemClock, type Clock } from '../../core/clock.ts';
 import { createConversationBook, type ConversationBook } from '../conversations.ts';
@@ -38,6 +39,8 @@ const writesPerLook = 16;
 /** Microseconds after which a decision that is used again moves to the young end. */
 const touchAfter = 3_600_000_000;
 const flushMs = 1000;
+/** Milliseconds after a failure in which nothing is written: a full disk is not full for one write only. */
+const pauseMs = 2000;
 const defaultCheckMs = 10_000;
 
 /** Never rejects: a folder that cannot be used leaves the ledger in memory, with a warning. */
@@ -71,6 +74,7 @@ class DiskLedger implements StoredLedger {
   readonly #background = new Set<Promise<unknown>>();
   readonly #counts = { hits: 0, misses: 0, fallbacks: 0, errors: 0, evictions: 0 };
   #trouble: string | null = null;
+  #pausedUntil = -Infinity;
   #writes = 0;
   #looking = false;
   #dirty = false;
@@ -133,7 +137,7 @@ class DiskLedger implements StoredLedger {
       const found = this.#closed ? null : this.#conversations.find(label, keys);
       return longest(keys, found, spare);
     } catch (cause) {
-      this.#failed(cause);
+      this.#failed(messageOf(cause));
       return spare;
     }
   }
@@ -184,17 +188,20 @@ class DiskLedger implements StoredLedger {
     try {
       return this.#decisions.get(key);
     } catch (cause) {
-      this.#failed(cause);
+      this.#failed(messageOf(cause));
       return null;
     }
   }
 
   /** null = it could not be written. */
   async #write<T>(write: () => Promise<T>): Promise<T | null> {
-    if (this.#closed) return null;
-    const writing = write();
-    this.#inBackground(writing);
+    if (this.#closed || this.#clock.monotonic() < this.#pausedUntil) {
+      this.#counts.fallbacks += 1;
+      return null;
+    }
     try {
+      const writing = write();
+      this.#inBackground(writing);
       const result = await writing;
       this.#trouble = null;
       this.#dirty = true;
@@ -202,7 +209,8 @@ class DiskLedger implements StoredLedger {
       if (this.#writes % writesPerLook === 0) this.#keepBounds();
       return result;
     } catch (cause) {
-      this.#failed(cause);
+      this.#counts.fallbacks += 1;
+      this.#failed(await reasonOf(cause));
       return null;
     }
   }
@@ -233,7 +241,7 @@ class DiskLedger implements StoredLedger {
         this.#counts.evictions += await this.#decisions.keepBound();
         await this.#conversations.keepBound();
       } catch (cause) {
-        this.#failed(cause);
+        this.#failed(await reasonOf(cause));
       } finally {
         this.#looking = false;
       }
@@ -253,10 +261,9 @@ class DiskLedger implements StoredLedger {
     this.#background.add(settled);
   }
 
-  #failed(cause: unknown): void {
+  #failed(reason: string): void {
     this.#counts.errors += 1;
-    this.#counts.fallbacks += 1;
-    const reason = reasonOf(cause);
+    this.#pausedUntil = this.#clock.monotonic() + pauseMs;
     if (this.#trouble === null) {
       this.#onWarning(
         `The store ${this.#database.path} failed: ${reason}. What is forwarded now is remembered in memory only.`,
@@ -267,11 +274,16 @@ class DiskLedger implements StoredLedger {
 }
 
 /** LMDB rejects with a general error that has a promise of the real one, which nobody else waits for. */
-function reasonOf(cause: unknown): string {
-  if (cause instanceof Error && 'commitError' in cause && cause.commitError instanceof Promise) {
-    cause.commitError.catch(() => {});
+async function reasonOf(cause: unknown): Promise<string> {
+  if (!(cause instanceof Error && 'commitError' in cause && cause.commitError instanceof Promise)) {
+    return messageOf(cause);
   }
-  return messageOf(cause);
+  const real: unknown = await Promise.race([
+    cause.commitError.catch((error: unknown) => error),
+    nextTurn(cause),
+  ]);
+  // Its message tells addresses of memory behind the first colon.
+  return messageOf(real).split(':')[0] ?? '';
 }
 
 function messageOf(cause: unknown): string {

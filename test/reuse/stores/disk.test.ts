@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import {
   chmodSync,
@@ -12,6 +13,7 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { fileURLToPath } from 'node:url';
 import fc from 'fast-check';
 import { open } from 'lmdb';
 import { createMemoryLedger } from '../../../src/reuse/memory-ledger.ts';
@@ -372,6 +374,27 @@ test('a folder that cannot be used leaves the ledger in memory, with a warning',
     assert.match((await ledger.check()).detail, /in memory only/);
     assert.equal(ledger.stats().available, false);
   }
+});
+
+test('a full disk costs nothing but the memory of a restart', async (t) => {
+  const folder = temporaryFolder(t);
+  const filler = fileURLToPath(new URL('./filler.ts', import.meta.url));
+  const { stdout, status } = spawnSync(
+    'sh',
+    ['-c', 'ulimit -f 2048; exec "$0" "$@"', process.execPath, '--import', 'tsx', filler, folder],
+    { encoding: 'utf8' },
+  );
+  assert.equal(status, 0);
+  const told: unknown = JSON.parse(stdout.trim().split('\n').at(-1) ?? '');
+  assert.ok(typeof told === 'object' && told !== null);
+  assert.ok('known' in told && 'warnings' in told && 'errors' in told && 'available' in told);
+  assert.equal(told.known, 1000);
+  assert.ok(Number(told.errors) > 0 && Number(told.errors) < 400, `${String(told.errors)} failed`);
+  assert.equal(told.available, false);
+  assert.match(
+    String(told.warnings),
+    /^The store .* failed: [A-Z][^.]*\. What .* in memory only\.$/,
+  );
 });
 
 test('after closing it answers from memory and breaks nothing', async (t) => {
