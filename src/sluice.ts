@@ -19,6 +19,8 @@ import { modelFolder } from './models.ts';
 import { createObserver } from './observe/observer.ts';
 import type { Observer } from './observe/types.ts';
 import { createMemoryLedger } from './reuse/memory-ledger.ts';
+import { createReuse } from './reuse/reuse.ts';
+import type { Ledger, Reuse } from './reuse/types.ts';
 import { createScorers, type ScorerPool } from './score/create.ts';
 import { loadTokenizer } from './tokenize/load.ts';
 import { version } from './version.ts';
@@ -60,10 +62,11 @@ export async function createSluice(input: unknown = {}): Promise<Sluice> {
   const ledger = createMemoryLedger({ maxBytes: config.limits.decisions_bytes });
   const gateway = createGateway({
     config,
-    backend,
+    backends: [backend],
+    placement: null,
     tokenizer,
     compressors,
-    ledger,
+    reuse: reuseOf(config, { backend, ledger, observer }),
     observer,
     clock: systemClock,
     checks: {
@@ -110,6 +113,27 @@ function scorersOf(config: Config): Promise<ScorerPool> {
     queue: config.score.queue,
     cacheEntries: config.score.cache_entries,
     vectorBytes: config.score.vector_bytes,
+  });
+}
+
+function reuseOf(
+  config: Config,
+  deps: { readonly backend: Backend; readonly ledger: Ledger; readonly observer: Observer },
+): Reuse {
+  const { backend, ledger, observer } = deps;
+  return createReuse({
+    ledger,
+    clock: systemClock,
+    backend: backend.kind,
+    fingerprint: backend.fingerprint,
+    position: null,
+    limitTokens: backend.capabilities.contextWindow,
+    rate: config.compress.rate,
+    maxConversations: 100_000,
+    ttlMs: null,
+    prefillRate: () => null,
+    storeMs: 500,
+    onFailure: (error) => observer.log.error(defectFields(error), 'the store of decisions failed'),
   });
 }
 

@@ -8,6 +8,7 @@ import { createGateway } from '../dist/gateway/gateway.js';
 import { createServer } from '../dist/http/server.js';
 import { createObserver } from '../dist/observe/observer.js';
 import { createMemoryLedger } from '../dist/reuse/memory-ledger.js';
+import { createReuse } from '../dist/reuse/reuse.js';
 
 letHeapGrow();
 const [, , upstream, mode] = process.argv;
@@ -32,7 +33,8 @@ const unreachable = () => {
 };
 const gateway = createGateway({
   config,
-  backend,
+  backends: [backend],
+  placement: null,
   tokenizer: {
     id: 'none',
     estimated: true,
@@ -43,7 +45,20 @@ const gateway = createGateway({
     specialId: unreachable,
   },
   compressors: unreachable,
-  ledger: createMemoryLedger({ maxBytes: limits.decisions_bytes }),
+  reuse: createReuse({
+    ledger: createMemoryLedger({ maxBytes: limits.decisions_bytes }),
+    clock: systemClock,
+    backend: backend.kind,
+    fingerprint: backend.fingerprint,
+    position: null,
+    limitTokens: null,
+    rate: config.compress.rate,
+    maxConversations: 1000,
+    ttlMs: null,
+    prefillRate: () => null,
+    storeMs: 500,
+    onFailure: unreachable,
+  }),
   observer,
   clock: systemClock,
   checks: {},

@@ -536,7 +536,12 @@ export interface components {
             /** @description True when another tokenizer than the backend's own counted; a server that counts is asked after its answer, so this may become false a moment later. */
             readonly estimated: boolean;
             readonly epoch: number | null;
+            /** @description Prompt tokens that the backend was expected to have cached; null = not known. */
             readonly planned_reuse: number | null;
+            /** @description Prompt tokens that it says it had; null = it does not tell. */
+            readonly reported_reuse: number | null;
+            /** @description How the request went on with its conversation; null = it was not looked at. */
+            readonly reuse: components["schemas"]["ReuseReport"] | null;
             /** @description As the backend reports; null = not reported, never 0 for unknown. */
             readonly usage: {
                 readonly prompt_tokens: number | null;
@@ -557,6 +562,35 @@ export interface components {
             /** @description Code of an error of Sluice. */
             readonly error: string | null;
         };
+        readonly ReuseReport: {
+            /** @description The conversation goes on, branches at an edit, is rewritten, or starts without anything cached. */
+            readonly mode: components["schemas"]["ReuseMode"];
+            /**
+             * @description How the planned reuse is known; `exact` = from token ids and the engine's own events.
+             * @enum {string}
+             */
+            readonly exactness: "exact" | "estimated" | "unknown";
+            /**
+             * @description Whether compressing the newest text pays.
+             * @enum {string}
+             */
+            readonly admission: "pays" | "nothing-new" | "costs-more" | "cacheable-minimum" | "session-loss";
+            /**
+             * @description Why the forwarded prefix was kept or given up.
+             * @enum {string}
+             */
+            readonly rewrite: "cold" | "break-even" | "limit" | "nothing-to-gain" | "below-high-water" | "above-low-water" | "too-few-turns" | "costs-more" | "session-loss";
+            /** @description Why less was reused than the previous prompt could have given; null = nothing was missing, or nobody knows. */
+            readonly miss_reason: components["schemas"]["MissReason"] | null;
+            /** @description Regime of the model's position scheme; null = not known. */
+            readonly regime: string | null;
+            /** @description Replica that was chosen; null = there was nothing to choose. */
+            readonly replica: string | null;
+        };
+        /** @enum {string} */
+        readonly ReuseMode: "extend" | "branch" | "rewrite" | "cold";
+        /** @enum {string} */
+        readonly MissReason: "ttl" | "prefix-changed-by-client" | "rewritten" | "evicted" | "regime" | "block-floor" | "other-replica" | "below-minimum" | "unknown";
         /** @description Number of texts left alone, by reason. */
         readonly SkipCounts: {
             readonly [key: string]: number;
@@ -590,6 +624,49 @@ export interface components {
             /** @description As backends report. */
             readonly prompt_tokens_reported: number;
             readonly uptime_seconds: number;
+            readonly reuse: components["schemas"]["ReuseTotals"];
+            /** @description The servers behind this Sluice, where it chooses among them or watches one; for all tenants. */
+            readonly replicas: readonly components["schemas"]["Replica"][];
+        };
+        readonly ReuseTotals: {
+            readonly by_mode: {
+                readonly [key: string]: number;
+            };
+            readonly by_miss: {
+                readonly [key: string]: number;
+            };
+            /** @description Planned reuse, over the requests for which planned and reported are known. */
+            readonly planned_tokens: number;
+            /** @description Reported reuse of the same requests. */
+            readonly reported_tokens: number;
+            /** @description Sum of the differences between planned and reported, without sign. */
+            readonly error_tokens: number;
+            /** @description Conversations in memory */
+            readonly conversations: number;
+            /** @description Conversations that are not compressed any more because it cost more than it saved, of all tenants. */
+            readonly stopped_sessions: number;
+            /** @description Calls of the store of decisions that failed or came too late. */
+            readonly store_errors: number;
+        };
+        readonly Replica: {
+            readonly id: string;
+            readonly healthy: boolean;
+            readonly draining: boolean;
+            /** @description Requests on their way. */
+            readonly running: number;
+            /** @description Prompt tokens that wait for their first token. */
+            readonly queued_tokens: number;
+            /** @description As measured. */
+            readonly prefill_tokens_per_second: number | null;
+            /** @description Blocks that it is believed to hold. */
+            readonly index_blocks: number;
+            /** @description Memory for knowing them. */
+            readonly index_bytes: number;
+            /**
+             * @description Events of the engine about its cache; `lost` = they came before, and do not now.
+             * @enum {string}
+             */
+            readonly feed: "live" | "lost" | "none";
         };
         readonly Health: {
             /** @constant */
@@ -740,7 +817,7 @@ export interface components {
         readonly TargetTokens: number;
         /** @description How prose is compressed. */
         readonly Method: components["schemas"]["MethodName"];
-        /** @description Names the conversation. Accepted, without effect in this version; conversations are told by their messages. */
+        /** @description Names the conversation, for one whose earlier messages the client rewrites itself; else conversations are told by their messages. */
         readonly Session: string;
         /** @description Parallel windows for inputs beyond the context; they are not part of this version. */
         readonly Windows: "off" | "auto";
@@ -785,7 +862,7 @@ export interface operations {
                 readonly "x-sluice-target-tokens"?: components["parameters"]["TargetTokens"];
                 /** @description How prose is compressed. */
                 readonly "x-sluice-method"?: components["parameters"]["Method"];
-                /** @description Names the conversation. Accepted, without effect in this version; conversations are told by their messages. */
+                /** @description Names the conversation, for one whose earlier messages the client rewrites itself; else conversations are told by their messages. */
                 readonly "x-sluice-session"?: components["parameters"]["Session"];
                 /** @description Parallel windows for inputs beyond the context; they are not part of this version. */
                 readonly "x-sluice-windows"?: components["parameters"]["Windows"];
@@ -852,7 +929,7 @@ export interface operations {
                 readonly "x-sluice-target-tokens"?: components["parameters"]["TargetTokens"];
                 /** @description How prose is compressed. */
                 readonly "x-sluice-method"?: components["parameters"]["Method"];
-                /** @description Names the conversation. Accepted, without effect in this version; conversations are told by their messages. */
+                /** @description Names the conversation, for one whose earlier messages the client rewrites itself; else conversations are told by their messages. */
                 readonly "x-sluice-session"?: components["parameters"]["Session"];
                 /** @description Parallel windows for inputs beyond the context; they are not part of this version. */
                 readonly "x-sluice-windows"?: components["parameters"]["Windows"];
@@ -919,7 +996,7 @@ export interface operations {
                 readonly "x-sluice-target-tokens"?: components["parameters"]["TargetTokens"];
                 /** @description How prose is compressed. */
                 readonly "x-sluice-method"?: components["parameters"]["Method"];
-                /** @description Names the conversation. Accepted, without effect in this version; conversations are told by their messages. */
+                /** @description Names the conversation, for one whose earlier messages the client rewrites itself; else conversations are told by their messages. */
                 readonly "x-sluice-session"?: components["parameters"]["Session"];
                 /** @description Parallel windows for inputs beyond the context; they are not part of this version. */
                 readonly "x-sluice-windows"?: components["parameters"]["Windows"];
@@ -965,7 +1042,7 @@ export interface operations {
                 readonly "x-sluice-target-tokens"?: components["parameters"]["TargetTokens"];
                 /** @description How prose is compressed. */
                 readonly "x-sluice-method"?: components["parameters"]["Method"];
-                /** @description Names the conversation. Accepted, without effect in this version; conversations are told by their messages. */
+                /** @description Names the conversation, for one whose earlier messages the client rewrites itself; else conversations are told by their messages. */
                 readonly "x-sluice-session"?: components["parameters"]["Session"];
                 /** @description Parallel windows for inputs beyond the context; they are not part of this version. */
                 readonly "x-sluice-windows"?: components["parameters"]["Windows"];
@@ -1202,7 +1279,7 @@ export interface operations {
                 readonly "x-sluice-target-tokens"?: components["parameters"]["TargetTokens"];
                 /** @description How prose is compressed. */
                 readonly "x-sluice-method"?: components["parameters"]["Method"];
-                /** @description Names the conversation. Accepted, without effect in this version; conversations are told by their messages. */
+                /** @description Names the conversation, for one whose earlier messages the client rewrites itself; else conversations are told by their messages. */
                 readonly "x-sluice-session"?: components["parameters"]["Session"];
                 /** @description Parallel windows for inputs beyond the context; they are not part of this version. */
                 readonly "x-sluice-windows"?: components["parameters"]["Windows"];

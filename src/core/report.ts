@@ -1,6 +1,7 @@
 /** What one request's handling looked like; the body of `/v1/requests/{id}` and of `req.sluice`. */
 import type { ContentKind, Policy, SpanKind, SpanReason } from './span.ts';
 import type { MethodName } from './method.ts';
+import type { AdmissionReason, Exactness, MissReason, Mode, RewriteReason } from './reuse-words.ts';
 
 /**
  * - `compressed`: at least one span was decided anew and is shorter
@@ -81,6 +82,23 @@ export interface Usage {
   readonly cachedTokens: number | null;
 }
 
+/** How a request went on with its conversation. */
+export interface ReuseReport {
+  readonly mode: Mode;
+  /** How `plannedReuse` is known. */
+  readonly exactness: Exactness;
+  /** Whether compressing the newest text pays. */
+  readonly admission: AdmissionReason;
+  /** Why the forwarded prefix was kept or given up. */
+  readonly rewrite: RewriteReason;
+  /** Why less was reused than the previous prompt could have given; null = nothing was missing, or nobody knows. */
+  readonly missReason: MissReason | null;
+  /** Regime of the model's position scheme; null = not known. */
+  readonly regime: string | null;
+  /** Replica that was chosen; null = there was nothing to choose. */
+  readonly replica: string | null;
+}
+
 export interface RequestReport {
   readonly id: string;
   /** Milliseconds since the epoch. */
@@ -95,8 +113,13 @@ export interface RequestReport {
   /** Tokenizer that counted; `estimated` when it is not the backend's own. */
   readonly tokenizer: string | null;
   readonly estimated: boolean;
+  /** Stretch of the conversation in which the forwarded prefix only grows; null = nothing is remembered. */
   readonly epoch: number | null;
+  /** Tokens that the backend was expected to reuse; null = not known. */
   readonly plannedReuse: number | null;
+  /** Tokens that it says it has reused; null = it does not tell. */
+  readonly reportedReuse: number | null;
+  readonly reuse: ReuseReport | null;
   readonly usage: Usage | null;
   readonly spans: readonly SpanReport[];
   readonly skipped: Readonly<Partial<Record<SkipReason, number>>>;

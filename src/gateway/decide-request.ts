@@ -5,12 +5,13 @@ import type { KeepMask } from '../core/mask.ts';
 import type { SkipReason, SpanReport } from '../core/report.ts';
 import type { Steps } from '../core/steps.ts';
 import { createTurns } from '../core/turns.ts';
-import type { Ledger, UnitDecision } from '../reuse/types.ts';
+import type { Reuse, Turn, UnitDecision } from '../reuse/types.ts';
 import { encodeJsonString } from '../wire/splice.ts';
 import type { ReadRequest, Splice } from '../wire/types.ts';
+import { tokensThrough, turnRequestOf } from './conversation.ts';
 import { decideUnit, type DecideDeps } from './decide.ts';
 import { planUnits, type Unit } from './plan.ts';
-import type { RequestSettings } from './settings.ts';
+import type { RequestSettings, UnitPlan } from './settings.ts';
 import type { PrepareInput } from './types.ts';
 
 /** What the units of a request became. */
@@ -21,10 +22,18 @@ export interface DecidedRequest {
   readonly masks: ReadonlyMap<number, KeepMask>;
   /** Why deciding failed as a whole, or null. */
   readonly failure: SkipReason | null;
+  /** The conversation that it is part of; null = nothing is remembered. */
+  readonly turn: Turn | null;
+  /** What the client calls it, scoped to its tenant; null = nothing. */
+  readonly session: string | null;
+  /** Tokens of the forwarded text up to and including each unit. */
+  readonly tokens: readonly (number | null)[];
 }
 
 export interface DecideRequestOptions {
   readonly settings: RequestSettings;
+  /** Name that the client gives the conversation. */
+  readonly session: string | undefined;
   /** False = decide everything anew and remember nothing. */
   readonly replay: boolean;
 }
@@ -32,7 +41,7 @@ export interface DecideRequestOptions {
 export interface DecideRequestDeps extends Omit<DecideDeps, 'countTokens' | 'countUntouched'> {
   /** Token count of a text, cached by content, in steps. */
   readonly countSteps: (text: string) => Steps<number>;
-  readonly ledger: Ledger;
+  readonly reuse: Reuse;
   /** Milliseconds for the whole request. */
   readonly deadlineMs: number;
   /** Requests with more UTF-16 units of text than this are not counted: that would hold up everybody else. */
@@ -40,6 +49,8 @@ export interface DecideRequestDeps extends Omit<DecideDeps, 'countTokens' | 'cou
   /** The reason under which the original goes out. @throws SluiceError when it must not */
   readonly mayFailOpen: (error: unknown) => SkipReason;
 }
+
+const forgotten = { turn: null, session: null, tokens: [] };
 
 /** @throws SluiceError ABORTED when the caller is gone; any other only when failing closed */
 export async function decideRequest(
@@ -53,7 +64,7 @@ export async function decideRequest(
     return await decideAll({ ...input, signal: linked.signal }, request, options, deps);
   } catch (error) {
     const failure = deps.mayFailOpen(error);
-    return { splices: [], spans: null, masks: new Map(), failure };
+    return { splices: [], spans: null, masks: new Map(), failure, ...forgotten };
   } finally {
     linked.release();
   }
@@ -62,70 +73,74 @@ export async function decideRequest(
 async function decideAll(
   input: PrepareInput & { readonly signal: AbortSignal },
   request: ReadRequest,
-  { settings, replay }: DecideRequestOptions,
+  { settings, session, replay }: DecideRequestOptions,
   deps: DecideRequestDeps,
 ): Promise<DecidedRequest> {
   const units = planUnits(request);
-  const chars = request.spans.reduce((total, { text }) => total + text.length, 0);
-  // counting for a report goes on past the deadline: the report of what was not done in time needs it
-  const turns = createTurns(null);
-  const countTokens = (text: string): Promise<number> => turns.run(deps.countSteps(text));
-  const countUntouched = chars > deps.maxCountedChars ? () => Promise.resolve(null) : countTokens;
-  const unitDeps = { ...deps, countTokens, countUntouched };
-  const scope = JSON.stringify([input.tenant, request.dialect, request.model]);
-  const raw = units.map((unit) =>
-    unit.messages.map(({ byteStart, byteEnd }) => input.body.subarray(byteStart, byteEnd)),
-  );
-  const keys = deps.ledger.lineage(scope, raw);
-  const splices: Splice[] = [];
-  const spans: SpanReport[] = [];
+  const named = { settings: settings.forUnit(0), session };
+  const turnRequest = turnRequestOf(input, request, units, named);
+  const turn = replay ? await deps.reuse.turn(turnRequest) : null;
+  const unitDeps = countingDeps(request, deps);
+  const decisions: UnitDecision[] = [];
   const masks = new Map<number, KeepMask>();
   let spent = 0;
   for (const [at, unit] of units.entries()) {
-    const key = keys[at] ?? '';
-    let decision = replay ? await replayed(key, deps) : null;
+    let decision = turn === null ? null : replayed(unit, turn.known(at));
     if (decision === null) {
-      const decided = await decideUnit(unit, settings.forUnit(spent), unitDeps, input.signal);
+      const wanted = settings.forUnit(spent, unitPlan(unit, turn, at));
+      const decided = await decideUnit(unit, wanted, unitDeps, input.signal);
       for (const [index, mask] of decided.masks) masks.set(index, mask);
-      decision = replay ? await remembered(key, decided.decision, deps) : decided.decision;
+      decision = (await turn?.decided(at, decided.decision)) ?? decided.decision;
     }
     for (const span of decision.spans) spent += span.tokensAfter ?? 0;
-    spans.push(...decision.spans);
-    splices.push(...splicesOf(unit, decision));
+    decisions.push(decision);
   }
-  return { splices, spans, masks, failure: null };
+  return {
+    splices: decisions.flatMap((decision, at) => splicesOf(units[at], decision)),
+    spans: decisions.flatMap(({ spans }) => spans),
+    masks,
+    failure: null,
+    turn,
+    session: turnRequest.session,
+    tokens: tokensThrough(decisions),
+  };
 }
 
-/** A ledger that cannot be read knows nothing: deciding anew gives the same bytes unless an earlier try failed. */
-async function replayed(key: string, deps: DecideRequestDeps): Promise<UnitDecision | null> {
-  try {
-    const known = await deps.ledger.get(key);
-    if (known === null) return null;
-    return { ...known, spans: known.spans.map((span) => ({ ...span, replayed: true })) };
-  } catch (error) {
-    deps.onFailure(error);
-    return null;
-  }
+/** Counting for a report goes on past the deadline: the report of what was not done in time needs it. */
+function countingDeps(request: ReadRequest, deps: DecideRequestDeps): DecideDeps {
+  const chars = request.spans.reduce((total, { text }) => total + text.length, 0);
+  const turns = createTurns(null);
+  const countTokens = (text: string): Promise<number> => turns.run(deps.countSteps(text));
+  const countUntouched = chars > deps.maxCountedChars ? () => Promise.resolve(null) : countTokens;
+  return { ...deps, countTokens, countUntouched };
 }
 
-/** What stands in the ledger afterwards: of two requests at once, the first one's decision. */
-async function remembered(
-  key: string,
-  decision: UnitDecision,
-  deps: DecideRequestDeps,
-): Promise<UnitDecision> {
-  try {
-    return await deps.ledger.putIfAbsent(key, decision);
-  } catch (error) {
-    deps.onFailure(error);
-    return decision;
-  }
+/** What the conversation's plan says of one unit. A unit without text worth compressing is decided as ever. */
+function unitPlan(unit: Unit, turn: Turn | null, at: number): UnitPlan {
+  const plan = turn?.planOf(at);
+  if (plan === undefined) return { pays: true, targetTokens: null };
+  const pays = plan.compress || plan.admission === 'nothing-new';
+  if (plan.targetTokens === null) return { pays, targetTokens: null };
+  const bytes = unit.spans
+    .filter(({ policy }) => policy === 'pinned')
+    .reduce((sum, span) => sum + span.byteEnd - span.byteStart, 0);
+  return { pays, targetTokens: plan.targetTokens + Math.ceil(bytes / 4) };
 }
 
-/** The ledger's edits as splices of this body. The raw bytes of the messages are the same by the key's meaning. */
-function splicesOf(unit: Unit, decision: UnitDecision): Splice[] {
+/** An earlier decision in this request's report; a text may stand under another pointer now. */
+function replayed(unit: Unit, known: UnitDecision | null): UnitDecision | null {
+  if (known === null) return null;
+  const spans = known.spans.map((span, at) => {
+    const pointer = unit.spans[at]?.pointer ?? span.pointer;
+    return { ...span, pointer, replayed: true };
+  });
+  return { edits: known.edits, spans };
+}
+
+/** Edits as splices of this body. */
+function splicesOf(unit: Unit | undefined, decision: UnitDecision): Splice[] {
   return decision.edits.map((edit) => {
-    const message = unit.messages[edit.message];
+    const message = unit?.messages[edit.message];
     if (message === undefined) {
       throw new SluiceError('INTERNAL', `Edit of message ${edit.message} outside its unit`);
     }

@@ -27,6 +27,8 @@ export interface DecideSettings {
   readonly plainText: boolean;
   readonly survivors: Survivors;
   readonly failClosed: boolean;
+  /** False = compressing new text costs more than it saves by plan; the unit goes out as it came. */
+  readonly pays: boolean;
 }
 
 export interface DecideDeps {
@@ -67,6 +69,7 @@ export async function decideUnit(
     return { decision: { edits: [], spans }, masks: new Map() };
   };
   if (candidates.length === 0) return await skipAll('pinned');
+  if (!settings.pays) return await skipAll('not-worth-it');
   const chars = candidates.reduce((total, span) => total + span.text.length, 0);
   if (chars > settings.maxChars) return await skipAll('too-long');
   try {
@@ -84,7 +87,7 @@ export async function decideUnit(
 }
 
 /** What fills its string alone is never dropped whole: an empty message is not a message any more. */
-function isCandidate(span: Span, unit: Unit, settings: DecideSettings): boolean {
+export function isCandidate(span: Span, unit: Unit, settings: DecideSettings): boolean {
   const policy = effectivePolicy(span, settings);
   if (policy !== 'droppable') return policy !== 'pinned';
   return unit.spans.some((other) => other !== span && other.pointer === span.pointer);

@@ -1,57 +1,41 @@
-/** The stages of a request's way, in order: read, plan, decide or replay, splice, report. */
-import { createHash, randomUUID } from 'node:crypto';
+/** The gateway: what the stages make of each request, where it goes, and what is told about it. */
 import { boundedCache, type BoundedCache } from '../core/bounded-cache.ts';
 import type { Clock } from '../core/clock.ts';
-import type { KeepMask } from '../core/mask.ts';
-import type { Steps } from '../core/steps.ts';
-import type { RequestReport, SkipReason } from '../core/report.ts';
 import { SluiceError } from '../core/errors.ts';
-import type { Config } from '../config/types.ts';
+import type { RequestReport, SkipReason } from '../core/report.ts';
 import type { Backend } from '../backends/types.ts';
 import type { Survivors } from '../compress/types.ts';
-import type { Ledger } from '../reuse/types.ts';
-import type { TextTokenizer } from '../tokenize/types.ts';
-import { defectFields } from '../observe/defect.ts';
+import type { Config } from '../config/types.ts';
 import type { Observer } from '../observe/types.ts';
+import type { Placement, Reuse } from '../reuse/types.ts';
+import type { TextTokenizer } from '../tokenize/types.ts';
 import { dialectOf } from '../wire/dialect.ts';
-import { mentionsSluice, readRequest } from '../wire/read.ts';
-import { applySplices } from '../wire/splice.ts';
-import type { ReadRequest } from '../wire/types.ts';
-import type { CompressorSource } from './settings.ts';
-import { combineWishes, settingsFor, survivorsOf } from './settings.ts';
-import { decideRequest, type DecideRequestDeps } from './decide-request.ts';
-import { reasonOf } from './decide.ts';
-import { countSkips, decisionOf, openReport, responseHeaders } from './report.ts';
-import { countableOf, type Countable } from './count-reports.ts';
 import { createExactCounts, type ExactCounts } from './exact-counts.ts';
+import { createFlights, type Flights } from './flights.ts';
+import { createPasses, type Pass, type Passes } from './pass.ts';
+import { responseHeaders } from './report.ts';
 import { createReports, type Reports } from './reports.ts';
+import { survivorsOf, type CompressorSource } from './settings.ts';
 import { explainPieces } from './text.ts';
 import { callCompressText, countTexts, countWaitMs, type TextCallDeps } from './text-call.ts';
 import type { ExplainedRequest, Gateway, Outcome, PrepareInput, Prepared } from './types.ts';
 
 export interface GatewayDeps {
   readonly config: Config;
-  readonly backend: Backend;
+  /** At least one; the first one answers what is not placed. */
+  readonly backends: readonly Backend[];
+  /** Chooses among the backends; null = the first one gets everything. */
+  readonly placement: Placement | null;
   /** Counts for reports and budgets: the backend's own tokenizer, or the shipped one marked estimated. */
   readonly tokenizer: TextTokenizer;
   readonly compressors: CompressorSource;
-  readonly ledger: Ledger;
+  readonly reuse: Reuse;
   readonly observer: Observer;
   readonly clock: Clock;
   /** Further readiness checks by name (models warm, ...). */
   readonly checks: Readonly<Record<string, () => Promise<{ ok: boolean; detail: string }>>>;
   /** Closes what the composition root opened for this gateway. */
   readonly close: () => Promise<void>;
-}
-
-/** What one pass over a body produced. */
-interface Pass {
-  readonly body: Uint8Array;
-  readonly report: RequestReport;
-  readonly masks: ReadonlyMap<number, KeepMask>;
-  readonly request: ReadRequest | null;
-  /** Null = its numbers are final, or there are none. */
-  readonly countable: Countable | null;
 }
 
 export function createGateway(deps: GatewayDeps): Gateway {
@@ -61,21 +45,25 @@ export function createGateway(deps: GatewayDeps): Gateway {
 class SluiceGateway implements Gateway {
   readonly backend: Backend;
   readonly enabled: boolean;
+  readonly routes: boolean;
   readonly inspectBytes: number;
   readonly #deps: GatewayDeps;
   readonly #exact: ExactCounts;
   readonly #reports: Reports;
+  readonly #passes: Passes;
+  readonly #flights: Flights;
   readonly #originals: BoundedCache<string>;
-  readonly #counts: BoundedCache<number>;
   readonly #survivors: Survivors;
 
   constructor(deps: GatewayDeps) {
-    const { config } = deps;
+    const { config, backends, placement, tokenizer, observer, clock } = deps;
+    const [backend] = backends;
+    if (backend === undefined) throw new SluiceError('INTERNAL', 'A gateway needs a backend');
     this.#deps = deps;
-    this.backend = deps.backend;
+    this.backend = backend;
     this.enabled = config.compress.enabled;
+    this.routes = placement !== null && backends.length > 1;
     this.inspectBytes = config.limits.inspect_bytes;
-    const { backend, tokenizer, observer, clock } = deps;
     this.#exact = createExactCounts({ backend, tokenizer, cacheEntries: 50_000 });
     this.#reports = createReports({
       maxReports: config.limits.reports,
@@ -88,8 +76,20 @@ class SluiceGateway implements Gateway {
       maxSize: config.limits.originals_bytes,
       sizeOf: (text) => text.length * 2,
     });
-    this.#counts = boundedCache({ maxEntries: 20_000 });
     this.#survivors = survivorsOf(config);
+    this.#passes = createPasses({
+      ...deps,
+      survivors: this.#survivors,
+      backendName: backend.name,
+      originals: this.#originals,
+    });
+    this.#flights = createFlights({
+      backends,
+      placement,
+      observer,
+      reports: this.#reports,
+      first: backend,
+    });
   }
 
   isDialect(path: string): boolean {
@@ -98,23 +98,31 @@ class SluiceGateway implements Gateway {
 
   async prepare(input: PrepareInput): Promise<Prepared> {
     const arrived = this.#deps.clock.monotonic();
-    const pass = await this.#pass(input, { replay: true }).catch((error: unknown) =>
-      this.#failed(input, error, arrived),
-    );
-    const { body, countable } = pass;
+    const pass = await this.#passes
+      .run(input, { replay: true })
+      .catch((error: unknown) => this.#failed(input, error, arrived));
+    const { countable } = pass;
     const route = input.route ?? 'inference';
     const report = this.#reports.open({ report: pass.report, arrived, route, countable });
-    return { id: report.id, body, responseHeaders: responseHeaders(report) };
+    return this.#flights.depart(input, pass, report);
   }
 
   bypass(path: string, reason: SkipReason, tenant: string): Prepared {
-    const report = this.#bypassed({ path, tenant }, reason);
+    const backend = this.#flights.anyBackend();
+    const report = { ...this.#passes.bypassed({ path, tenant }, reason), backend: backend.name };
     const arrived = this.#deps.clock.monotonic();
     this.#reports.open({ report, arrived, route: 'inference', countable: null });
-    return { id: report.id, body: new Uint8Array(0), responseHeaders: responseHeaders(report) };
+    return {
+      id: report.id,
+      body: new Uint8Array(0),
+      responseHeaders: responseHeaders(report),
+      backend,
+      progress: null,
+    };
   }
 
   settle(id: string, outcome: Outcome): void {
+    this.#flights.arrived(id, outcome);
     this.#reports.settle(id, outcome);
   }
 
@@ -123,7 +131,7 @@ class SluiceGateway implements Gateway {
   countTexts: Gateway['countTexts'] = (texts, call) => countTexts(texts, call, this.#textDeps());
 
   async explain(input: PrepareInput): Promise<ExplainedRequest> {
-    const pass = await this.#pass(input, { replay: false });
+    const pass = await this.#passes.run(input, { replay: false });
     const { report, masks, request } = pass;
     const spans = request?.spans ?? [];
     return {
@@ -152,13 +160,19 @@ class SluiceGateway implements Gateway {
   }
 
   totals(tenant: string): ReturnType<Gateway['totals']> {
-    return this.#reports.totals(tenant);
+    const { reuse, placement } = this.#deps;
+    const sums = this.#reports.totals(tenant);
+    return {
+      ...sums,
+      reuse: { ...sums.reuse, ...reuse.totals() },
+      replicas: placement?.state() ?? [],
+    };
   }
 
   async ready(): Promise<{ ok: boolean; checks: Record<string, string> }> {
     const checks: Record<string, string> = {};
     let ok = true;
-    const all = { ledger: () => this.#deps.ledger.check(), ...this.#deps.checks };
+    const all = { ledger: () => this.#deps.reuse.check(), ...this.#deps.checks };
     for (const [name, check] of Object.entries(all)) {
       const result = await check().catch((error: unknown) => ({
         ok: false,
@@ -175,55 +189,6 @@ class SluiceGateway implements Gateway {
     return this.#deps.close();
   }
 
-  async #pass(input: PrepareInput, options: { readonly replay: boolean }): Promise<Pass> {
-    const { config, clock } = this.#deps;
-    const started = clock.monotonic();
-    const off = switchedOff(config, input);
-    if (off !== null && !mentionsSluice(input.body)) return this.#untouched(input, off);
-    const read = readRequest(input.body, input.path, {
-      contentEncoding: input.contentEncoding,
-      inspectBytes: config.limits.inspect_bytes,
-      bodyWishes: config.compress.body_wishes,
-    });
-    if (!read.ok) return this.#untouched(input, off ?? read.reason, read.detail);
-    const { request } = read;
-    const wishes = combineWishes(input.wishes, request.wishes);
-    if (off !== null || wishes.compress === false) {
-      const body = applySplices(input.body, request.removals);
-      return { ...this.#untouched(input, off ?? 'off-by-client'), body };
-    }
-    const readMs = clock.monotonic() - started;
-    const settings = settingsFor(config, this.#survivors, wishes);
-    const decided = await decideRequest(
-      input,
-      request,
-      { settings, replay: options.replay },
-      this.#decideDeps(input.tenant),
-    );
-    const compressMs = clock.monotonic() - started - readMs;
-    const splices = [...decided.splices, ...request.removals].sort(
-      (a, b) => a.byteStart - b.byteStart,
-    );
-    const report = openReport({
-      id: randomUUID(),
-      startedAt: clock.now(),
-      tenant: input.tenant,
-      dialect: request.dialect,
-      backend: this.backend.name,
-      decision: decided.spans === null ? 'failed-open' : decisionOf(decided.spans),
-      spans: decided.spans,
-      skipped:
-        decided.failure === null ? countSkips(decided.spans ?? []) : { [decided.failure]: 1 },
-      tokenizer: this.#deps.tokenizer.id,
-      estimated: this.#deps.tokenizer.estimated,
-      readMs,
-      compressMs,
-    });
-    const body = splices.length === 0 ? input.body : applySplices(input.body, splices);
-    const countable = decided.spans === null ? null : countableOf(request, decided.splices);
-    return { body, report, masks: decided.masks, request, countable };
-  }
-
   #textDeps(): TextCallDeps {
     return {
       ...this.#deps,
@@ -234,101 +199,22 @@ class SluiceGateway implements Gateway {
     };
   }
 
-  /** The reason under which the original goes out. @throws SluiceError when it must not: caller gone, failing closed */
-  #mayFailOpen(error: unknown): SkipReason {
-    const reason = reasonOf(error);
-    const closed = this.#deps.config.compress.on_failure === 'closed';
-    if (reason !== 'client-gone' && !closed) {
-      this.#report(error, 'a request is forwarded as it came');
-      return reason;
-    }
-    if (SluiceError.isInstance(error)) throw error;
-    throw new SluiceError('INTERNAL', 'The request could not be compressed', { cause: error });
-  }
-
   /** `prepare` failed before anything was decided: the original goes out, or the failure is counted and thrown. */
   #failed(input: PrepareInput, error: unknown, arrived: number): Pass {
-    const report = { ...this.#bypassed(input, reasonOf(error)), decision: 'failed-open' as const };
+    const pass = this.#passes.failed(input, error);
     try {
-      this.#mayFailOpen(error);
+      this.#passes.mayFailOpen(error);
     } catch (fatal) {
       const code = SluiceError.isInstance(fatal) ? fatal.code : 'INTERNAL';
       this.#reports.open({
-        report: { ...report, decision: 'bypassed' },
+        report: { ...pass.report, decision: 'bypassed' },
         arrived,
         route: input.route ?? 'inference',
         countable: null,
       });
-      this.settle(report.id, { status: null, usage: null, error: code });
+      this.settle(pass.report.id, { status: null, usage: null, error: code });
       throw fatal;
     }
-    return { body: input.body, report, masks: new Map(), request: null, countable: null };
+    return pass;
   }
-
-  /** Logs a failure without its message: parsers quote their input there. */
-  #report(error: unknown, message: string): void {
-    this.#deps.observer.log.error(defectFields(error), message);
-  }
-
-  #decideDeps(tenant: string): DecideRequestDeps {
-    const { config, ledger } = this.#deps;
-    return {
-      ledger,
-      deadlineMs: config.limits.compress_ms,
-      maxCountedChars: config.limits.compress_chars,
-      mayFailOpen: (error) => this.#mayFailOpen(error),
-      compressor: (method) => this.#deps.compressors(method),
-      countSteps: (text) => this.#count(text),
-      keepOriginal: (text) => {
-        const hash = createHash('sha256').update(text).digest('hex').slice(0, 24);
-        this.#originals.set(`${tenant}\n${hash}`, text);
-        return hash;
-      },
-      onFailure: (error) => this.#report(error, 'a stage of a request failed'),
-    };
-  }
-
-  *#count(text: string): Steps<number> {
-    const { tokenizer } = this.#deps;
-    // Short texts cost less to count than to hash.
-    if (text.length < 256) return tokenizer.count(text);
-    const key = createHash('sha1').update(text).digest('base64');
-    const known = this.#counts.get(key);
-    if (known !== undefined) return known;
-    yield;
-    const count =
-      tokenizer.countSteps === undefined
-        ? tokenizer.count(text)
-        : yield* tokenizer.countSteps(text);
-    this.#counts.set(key, count);
-    return count;
-  }
-
-  #untouched(input: PrepareInput, reason: SkipReason, detail?: string): Pass {
-    const report = this.#bypassed(input, reason);
-    if (detail !== undefined) this.#deps.observer.log.debug({ reason, detail }, 'body not read');
-    return { body: input.body, report, masks: new Map(), request: null, countable: null };
-  }
-
-  #bypassed(input: { path: string; tenant: string }, reason: SkipReason): RequestReport {
-    return openReport({
-      id: randomUUID(),
-      startedAt: this.#deps.clock.now(),
-      tenant: input.tenant,
-      dialect: dialectOf(input.path),
-      backend: this.backend.name,
-      decision: 'bypassed',
-      spans: null,
-      skipped: { [reason]: 1 },
-      tokenizer: null,
-      estimated: false,
-      readMs: null,
-      compressMs: null,
-    });
-  }
-}
-
-function switchedOff(config: Config, input: PrepareInput): SkipReason | null {
-  if (!config.compress.enabled) return 'off-by-config';
-  return input.wishes.compress === false ? 'off-by-client' : null;
 }

@@ -12,6 +12,8 @@ export interface OpenReport {
 
 export interface ReportStore {
   open(entry: OpenReport): void;
+  /** Replaces an open report, if it is still open. */
+  amend(report: RequestReport): void;
   /** Takes an open report off its shelf; null when there is none under this id (any more). */
   take(id: string): OpenReport | null;
   /** Remembers a report that is closed. */
@@ -43,6 +45,10 @@ export function createReportStore(maxReports: number): ReportStore {
   });
   return {
     open: (entry) => openOnes.set(entry.report.id, entry),
+    amend(report) {
+      const entry = openOnes.get(report.id);
+      if (entry !== undefined) openOnes.set(report.id, { ...entry, report });
+    },
     take(id) {
       const entry = openOnes.get(id) ?? null;
       openOnes.delete(id);

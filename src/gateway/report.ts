@@ -85,6 +85,8 @@ export function openReport(facts: ReportFacts): RequestReport {
     tokensAfter: spans === null ? null : sumOf(spans.map((span) => span.tokensAfter)),
     epoch: null,
     plannedReuse: null,
+    reportedReuse: null,
+    reuse: null,
     usage: null,
     spans: spans ?? [],
     timings: { readMs, compressMs, upstreamMs: null, totalMs: null },
@@ -107,6 +109,7 @@ export function closeReport(
     ...report,
     status: outcome.status,
     usage: outcome.usage,
+    reportedReuse: outcome.usage?.cachedTokens ?? null,
     error: outcome.error,
     timings: {
       ...report.timings,
@@ -129,6 +132,10 @@ export function responseHeaders(report: RequestReport): string[] {
   if (report.tokensBefore !== null && report.tokensAfter !== null) {
     headers.push('x-sluice-tokens-before', String(report.tokensBefore));
     headers.push('x-sluice-tokens-after', String(report.tokensAfter));
+  }
+  if (report.epoch !== null) headers.push('x-sluice-epoch', String(report.epoch));
+  if (report.plannedReuse !== null) {
+    headers.push('x-sluice-planned-reuse', String(report.plannedReuse));
   }
   const skipped = skippedHeader(report.skipped);
   if (skipped !== '') headers.push('x-sluice-skipped', skipped);

@@ -8,8 +8,8 @@ import { countedReport, textsToCount, type Countable } from './count-reports.ts'
 import type { ExactCounts } from './exact-counts.ts';
 import { closeReport } from './report.ts';
 import { createReportStore } from './report-store.ts';
-import { createTotals } from './totals.ts';
-import type { Outcome, RequestRoute, Totals } from './types.ts';
+import { createTotals, type TenantTotals } from './totals.ts';
+import type { Outcome, RequestRoute } from './types.ts';
 
 export interface OpeningReport {
   readonly report: RequestReport;
@@ -23,6 +23,8 @@ export interface OpeningReport {
 export interface Reports {
   /** @returns the report, with exact counts where they were known already */
   open(entry: OpeningReport): RequestReport;
+  /** Replaces what is known of an open report. */
+  amend(id: string, change: (report: RequestReport) => RequestReport): RequestReport | null;
   /** Closes a report. Missing counts are asked for afterwards, in nobody's way. */
   settle(id: string, outcome: Outcome): void;
   /** Notes a request that is over and whose report nobody asks for. */
@@ -30,7 +32,7 @@ export interface Reports {
   get(id: string): RequestReport | null;
   /** Resolves when the numbers of a settled report are final, or after `waitMs`. */
   counted(id: string, waitMs: number): Promise<void>;
-  totals(tenant: string): Totals;
+  totals(tenant: string): TenantTotals;
 }
 
 /** UTF-16 units of texts that requests in flight hold for counting; past it the oldest stay estimated. */
@@ -81,6 +83,14 @@ class CountedReports implements Reports {
     return opened;
   }
 
+  amend(id: string, change: (report: RequestReport) => RequestReport): RequestReport | null {
+    const open = this.#store.get(id);
+    if (open === null) return null;
+    const report = change(open);
+    this.#store.amend(report);
+    return report;
+  }
+
   settle(id: string, outcome: Outcome): void {
     const open = this.#store.take(id);
     if (open === null) return;
@@ -119,7 +129,7 @@ class CountedReports implements Reports {
     if (asking !== undefined) await within(asking, waitMs);
   }
 
-  totals(tenant: string): Totals {
+  totals(tenant: string): TenantTotals {
     return this.#totals.of(tenant, (this.#clock.now() - this.#startedAt) / 1000);
   }
 

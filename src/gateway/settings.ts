@@ -9,8 +9,17 @@ import type { Wishes } from './types.ts';
 export type CompressorSource = (method: MethodName) => Compressor;
 
 export interface RequestSettings {
-  /** Settings for the next unit, when `spent` tokens of the request are already decided. */
-  forUnit(spent: number): DecideSettings;
+  /**
+   * Settings for the next unit, when `spent` tokens of the request are already decided.
+   * @param plan what the unit's plan says of it; left out = compress as configured
+   */
+  forUnit(spent: number, plan?: UnitPlan): DecideSettings;
+}
+
+export interface UnitPlan {
+  readonly pays: boolean;
+  /** Tokens that the unit's text should have at most; null = no such aim. */
+  readonly targetTokens: number | null;
 }
 
 /** Header and body wishes together; where both speak, the one that compresses less wins. */
@@ -49,14 +58,18 @@ export function settingsFor(config: Config, survivors: Survivors, wishes: Wishes
     failClosed: compress.on_failure === 'closed',
   };
   return {
-    forUnit: (spent) => ({
-      ...base,
-      targetTokens:
+    forUnit: (spent, plan = { pays: true, targetTokens: null }) => {
+      const wanted =
         wishes.targetTokens === undefined
           ? null
-          : Math.max(1, Math.min(wishes.targetTokens, largestTarget) - spent),
-    }),
+          : Math.max(1, Math.min(wishes.targetTokens, largestTarget) - spent);
+      return { ...base, pays: plan.pays, targetTokens: smaller(wanted, plan.targetTokens) };
+    },
   };
+}
+
+function smaller(one: number | null, other: number | null): number | null {
+  return one === null || other === null ? (one ?? other) : Math.min(one, other);
 }
 
 /** The configured survivors, compiled. The configuration has checked every pattern. */

@@ -1,7 +1,7 @@
 /** Running sums per tenant, bounded by the number of tenants that are remembered. */
 import { boundedCache } from '../core/bounded-cache.ts';
 import type { RequestReport } from '../core/report.ts';
-import type { RequestRoute, Totals } from './types.ts';
+import type { RequestRoute, ReuseSums, Totals } from './types.ts';
 
 interface Sums {
   requests: number;
@@ -13,7 +13,15 @@ interface Sums {
   skipped: Record<string, number>;
   cachedTokens: number;
   promptTokensReported: number;
+  reuse: {
+    -readonly [Key in keyof ReuseSums]: ReuseSums[Key] extends number
+      ? number
+      : Record<string, number>;
+  };
 }
+
+/** What is summed up here; the rest of the totals is no sum over requests. */
+export type TenantTotals = Omit<Totals, 'reuse' | 'replicas'> & { readonly reuse: ReuseSums };
 
 const empty = (): Sums => ({
   requests: 0,
@@ -25,6 +33,7 @@ const empty = (): Sums => ({
   skipped: {},
   cachedTokens: 0,
   promptTokensReported: 0,
+  reuse: { byMode: {}, byMiss: {}, plannedTokens: 0, reportedTokens: 0, errorTokens: 0 },
 });
 
 export interface TotalsKeeper {
@@ -32,7 +41,7 @@ export interface TotalsKeeper {
   add(report: RequestReport, route: RequestRoute): void;
   /** Adds the report's tokens, once its numbers are final. */
   addTokens(report: RequestReport): void;
-  of(tenant: string, uptimeSeconds: number): Totals;
+  of(tenant: string, uptimeSeconds: number): TenantTotals;
 }
 
 export function createTotals(): TotalsKeeper {
@@ -48,6 +57,7 @@ export function createTotals(): TotalsKeeper {
       }
       sums.cachedTokens += report.usage?.cachedTokens ?? 0;
       sums.promptTokensReported += report.usage?.promptTokens ?? 0;
+      addReuse(sums.reuse, report);
       tenants.set(report.tenant, sums);
     },
     addTokens(report) {
@@ -62,4 +72,17 @@ export function createTotals(): TotalsKeeper {
       return { ...(tenants.get(tenant) ?? empty()), uptimeSeconds };
     },
   };
+}
+
+function addReuse(sums: Sums['reuse'], report: RequestReport): void {
+  const { reuse, plannedReuse, reportedReuse } = report;
+  if (reuse !== null) {
+    sums.byMode[reuse.mode] = (sums.byMode[reuse.mode] ?? 0) + 1;
+    const miss = reuse.missReason;
+    if (miss !== null) sums.byMiss[miss] = (sums.byMiss[miss] ?? 0) + 1;
+  }
+  if (plannedReuse === null || reportedReuse === null) return;
+  sums.plannedTokens += plannedReuse;
+  sums.reportedTokens += reportedReuse;
+  sums.errorTokens += Math.abs(plannedReuse - reportedReuse);
 }

@@ -3,6 +3,7 @@ import type { Backend } from '../backends/types.ts';
 import type { RequestReport, SpanReport, Usage } from '../core/report.ts';
 import type { MethodName } from '../core/method.ts';
 import type { ContentKind } from '../core/span.ts';
+import type { Placement, ReuseTotals } from '../reuse/types.ts';
 
 /** Where a request came in: an inference request, one of our own routes, or a call of the library. */
 export type RequestRoute = 'inference' | 'compress' | 'compact' | 'compress-prompt' | 'library';
@@ -27,6 +28,8 @@ export interface PrepareInput {
   readonly signal: AbortSignal | null;
   /** Label under which the request is counted; default: `inference`. */
   readonly route?: RequestRoute;
+  /** The caller forwards the result to `Prepared.backend`; left out = it goes elsewhere, or nowhere. */
+  readonly forwards?: boolean;
 }
 
 export interface Prepared {
@@ -35,6 +38,18 @@ export interface Prepared {
   readonly body: Uint8Array;
   /** Values for the `x-sluice-*` response headers, in order: name, value, ... */
   readonly responseHeaders: readonly string[];
+  /** Where to forward it. */
+  readonly backend: Backend;
+  /** Wants to know how the forwarding goes; null = nobody does. Its end is told by `settle`. */
+  readonly progress: Progress | null;
+}
+
+/** What a forwarded request lets its router know, and the way out when its server cannot be reached. */
+export interface Progress {
+  /** The first byte of the answer's body came. */
+  answering(): void;
+  /** The server could not be reached and no byte was sent: where to try next, or null. */
+  elsewhere(): Prepared | null;
 }
 
 /** What became of a prepared or bypassed request; completes its report. */
@@ -122,14 +137,31 @@ export interface Totals {
   readonly cachedTokens: number;
   readonly promptTokensReported: number;
   readonly uptimeSeconds: number;
+  readonly reuse: ReuseSums & ReuseTotals;
+  /** The servers behind this Sluice, where it chooses among them. */
+  readonly replicas: ReturnType<Placement['state']>;
+}
+
+/** Sums over a tenant's requests that are part of a conversation. */
+export interface ReuseSums {
+  readonly byMode: Readonly<Record<string, number>>;
+  readonly byMiss: Readonly<Record<string, number>>;
+  /** Tokens planned and reported, over the requests for which both are known. */
+  readonly plannedTokens: number;
+  readonly reportedTokens: number;
+  /** Sum of the differences between planned and reported, without sign. */
+  readonly errorTokens: number;
 }
 
 export interface Gateway {
+  /** The first of them; it answers what is not placed. */
   readonly backend: Backend;
   /** True when the path (without query) is a dialect route whose bodies are read. Cheap; called for every request. */
   isDialect(path: string): boolean;
   /** False when compression is switched off for everyone: bodies then need not be buffered. */
   readonly enabled: boolean;
+  /** There are several backends: bodies are read also where nothing is compressed, to find out who has their beginning. */
+  readonly routes: boolean;
   readonly inspectBytes: number;
   /** Reads, plans and compresses; never throws when failing open. @throws SluiceError when configured to fail closed */
   prepare(input: PrepareInput): Promise<Prepared>;

@@ -6,7 +6,7 @@ import { SluiceError } from '../core/errors.ts';
 import type { Gateway, Prepared, Wishes } from '../gateway/types.ts';
 import { sendDialectError } from './dialect-error.ts';
 import { splitRequestHeaders, type RequestHead } from './headers.ts';
-import { relay } from './relay.ts';
+import { relay, type RelayOptions } from './relay.ts';
 import { anyMentionsSluice, bodyStream, bufferBody, joinChunks, uncopied } from './request-body.ts';
 import { readTenant, readWishes } from './wishes.ts';
 
@@ -98,8 +98,9 @@ function hasBody(head: RequestHead): boolean {
 
 /** Why the body of this request is not looked at, or null when it is. */
 function bypassReason(gateway: Gateway, { head, wishes }: Exchange): BypassReason | null {
-  if (!gateway.enabled) return 'off-by-config';
-  if (wishes.compress === false) return 'off-by-client';
+  // With several backends the body says which of them has its beginning.
+  if (!gateway.enabled && !gateway.routes) return 'off-by-config';
+  if (wishes.compress === false && !gateway.routes) return 'off-by-client';
   if (head.contentEncoding !== null) return 'content-encoding';
   return (head.contentLength ?? 0) > gateway.inspectBytes ? 'body-too-large' : null;
 }
@@ -157,7 +158,8 @@ async function prepare(
   try {
     const { signal } = controller;
     const { contentEncoding } = head;
-    const input = { path: target.path, contentEncoding, body, wishes, tenant, signal };
+    const { path } = target;
+    const input = { path, contentEncoding, body, wishes, tenant, signal, forwards: true };
     const prepared = await deps.gateway.prepare(input);
     if (!signal.aborted) return prepared;
     deps.gateway.settle(prepared.id, { status: null, usage: null, error: 'ABORTED' });
@@ -169,7 +171,8 @@ async function prepare(
     deps.onDefect(error);
     const id = randomUUID();
     const headers = ['x-sluice-request-id', id, 'x-sluice-decision', 'failed-open'];
-    return { id, body, responseHeaders: headers };
+    const { backend } = deps.gateway;
+    return { id, body, responseHeaders: headers, backend, progress: null };
   } finally {
     response.off('close', onClose);
   }
@@ -188,14 +191,31 @@ function send(
   { body, length }: Forwarded,
 ): void {
   const { request, response, target, head } = exchange;
-  const headers = head.forwarded;
-  if (length !== null) headers.push('content-length', String(length));
+  const headers = length === null ? head.forwarded : withLength(head.forwarded, length);
+  const method = request.method ?? 'GET';
+  const leg = (to: Prepared, forwarded: ForwardedRequest): Leg => ({
+    backend: to.backend,
+    request: forwarded,
+    extraHeaders: to.responseHeaders,
+    answering: () => to.progress?.answering(),
+    elsewhere: () => {
+      const next = to.progress?.elsewhere() ?? null;
+      if (next === null) return null;
+      const again = withLength(head.forwarded, next.body.byteLength);
+      return leg(next, { ...forwarded, headers: again, body: next.body });
+    },
+  });
   relay({
-    backend: deps.gateway.backend,
-    request: { method: request.method ?? 'GET', path: target.url, headers, body },
+    ...leg(prepared, { method, path: target.url, headers, body }),
     response,
-    extraHeaders: prepared.responseHeaders,
-    readUsage: request.method === 'POST' && deps.gateway.isDialect(target.path),
+    readUsage: method === 'POST' && deps.gateway.isDialect(target.path),
     settle: (outcome) => deps.gateway.settle(prepared.id, outcome),
   });
+}
+
+type ForwardedRequest = RelayOptions['request'];
+type Leg = ReturnType<RelayOptions['elsewhere']> & {};
+
+function withLength(headers: readonly string[], length: number): string[] {
+  return [...headers, 'content-length', String(length)];
 }

@@ -19,6 +19,13 @@ export interface RelayOptions {
   readonly response: ServerResponse<IncomingMessage>;
   /** `x-sluice-*` fields to append to the response head. */
   readonly extraHeaders: RawHeaders;
+  /** The answer's first byte came. */
+  readonly answering: () => void;
+  /** The backend could not be reached and nothing was sent: the same request for another one, or null. */
+  readonly elsewhere: () => Pick<
+    RelayOptions,
+    'backend' | 'request' | 'extraHeaders' | 'answering' | 'elsewhere'
+  > | null;
   /** Look for `usage` in the response. */
   readonly readUsage: boolean;
   /** Called once, whatever happens. */
@@ -38,7 +45,7 @@ export function relay(options: RelayOptions): void {
 }
 
 class Relay implements ForwardHandler {
-  readonly #options: RelayOptions;
+  #options: RelayOptions;
   readonly #response: ServerResponse<IncomingMessage>;
   #handle: ForwardHandle | null = null;
   #sample: Sample | null = null;
@@ -55,8 +62,12 @@ class Relay implements ForwardHandler {
   }
 
   start(): void {
-    const { backend, request } = this.#options;
     this.#response.once('close', () => this.#onClientClose());
+    this.#forward();
+  }
+
+  #forward(): void {
+    const { backend, request } = this.#options;
     this.#forwardedAt = performance.now();
     const handle = backend.forward(request, this);
     this.#handle = handle;
@@ -91,7 +102,10 @@ class Relay implements ForwardHandler {
   }
 
   onData(chunk: Buffer): boolean {
-    this.#wrote = true;
+    if (!this.#wrote) {
+      this.#wrote = true;
+      this.#options.answering();
+    }
     this.#sample?.add(chunk);
     if (this.#response.write(chunk)) return true;
     if (!this.#watchesDrain) {
@@ -112,6 +126,14 @@ class Relay implements ForwardHandler {
     const failure = SluiceError.isInstance(error)
       ? error
       : new SluiceError('INTERNAL', 'The backend failed without a reason', { cause: error });
+    if (this.#status === null && !this.#settled && nothingWasSent(failure)) {
+      const next = this.#options.elsewhere();
+      if (next !== null) {
+        this.#options = { ...this.#options, ...next };
+        this.#forward();
+        return;
+      }
+    }
     this.#settle({ status: this.#status, usage: null, error: failure.code });
     if (this.#status === null && !this.#response.headersSent) {
       sendDialectError(this.#response, failure, this.#options.extraHeaders);
@@ -135,6 +157,14 @@ class Relay implements ForwardHandler {
     const { head, tail } = this.#sample.take();
     return readUsage(head, tail);
   }
+}
+
+/** Only then may a request be tried elsewhere: its connection never came to be. */
+function nothingWasSent(failure: SluiceError): boolean {
+  const { cause, code } = failure;
+  if (code === 'UPSTREAM_REFUSED') return true;
+  const reason: unknown = cause instanceof Error && 'code' in cause ? cause.code : null;
+  return reason === 'UND_ERR_CONNECT_TIMEOUT' || reason === 'ETIMEDOUT';
 }
 
 function flushHead(relaying: Relay): void {

@@ -1,28 +1,7 @@
 /** Why fewer tokens were reused than the last forwarded prompt could have given. */
+import { missReasons, type MissReason } from '../core/reuse-words.ts';
 
-/**
- * - `ttl`: the cache's lifetime had passed
- * - `prefix-changed-by-client`: the client edited, rewound or regenerated
- * - `rewritten`: we gave up the prefix for a shorter one
- * - `evicted`: the replica needed the room
- * - `regime`: position regime, model or another part of the domain changed
- * - `block-floor`: only the incomplete last block
- * - `other-replica`: another replica holds it
- * - `below-minimum`: the prompt is shorter than the provider caches
- * - `unknown`: none of these is known to be the cause
- */
-export const missReasons = [
-  'ttl',
-  'prefix-changed-by-client',
-  'rewritten',
-  'evicted',
-  'regime',
-  'block-floor',
-  'other-replica',
-  'below-minimum',
-  'unknown',
-] as const;
-export type MissReason = (typeof missReasons)[number];
+export { missReasons, type MissReason };
 
 export interface MissInput {
   /** Tokens that were reused as the backend reported them; null = it does not tell. */

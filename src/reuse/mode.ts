@@ -1,13 +1,8 @@
 /** How a request relates to what was forwarded before: the conversation goes on, branches, or starts cold. */
+import type { Mode } from '../core/reuse-words.ts';
 import type { MissReason } from './miss.ts';
 
-/**
- * - `extend`: the forwarded prefix stands, messages were added (or nothing changed)
- * - `branch`: the client edited, rewound or regenerated; the prefix stands up to there
- * - `rewrite`: the forwarded prefix is given up for a shorter one; the next epoch starts
- * - `cold`: nothing is cached that this request could use
- */
-export type Mode = 'extend' | 'branch' | 'rewrite' | 'cold';
+export type { Mode };
 
 /** What is kept about one conversation branch. */
 export interface StoredConversation {

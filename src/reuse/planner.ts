@@ -2,51 +2,21 @@
  * What to do with a request: compress its new text or not, keep or give up the forwarded prefix, and how many tokens
  * to aim for. Pure; nothing is ever compressed that was forwarded before, except by a rewrite that starts an epoch.
  */
+import type { AdmissionReason, Exactness, Mode, RewriteReason } from '../core/reuse-words.ts';
 import { projectedCost, type CostModel } from './costs.ts';
 import type { MissReason } from './miss.ts';
-import type { Mode, ModeDecision } from './mode.ts';
+import type { ModeDecision } from './mode.ts';
 import { regimeTarget, type RegimeTarget } from './regime-target.ts';
 import type { SessionState } from './session.ts';
 
-/**
- * - `pays`: projected cost is below pass-through
- * - `nothing-new`: all text was forwarded before
- * - `costs-more`: the compressor would cost more than it saves
- * - `cacheable-minimum`: the prompt would fall below what the provider caches, and cost more
- * - `session-loss`: compressing has lost in this conversation; it goes on uncompressed
- */
-export type AdmissionReason =
-  'pays' | 'nothing-new' | 'costs-more' | 'cacheable-minimum' | 'session-loss';
-
-/**
- * Why the forwarded prefix is given up (first three) or kept.
- * - `cold`: nothing is cached, compressing costs less than what it saves
- * - `break-even`: above the high-water mark, and enough turns are expected
- * - `limit`: the prompt does not fit otherwise
- * - `nothing-to-gain`: no shorter form is known, or it saves less than the smallest worthwhile step
- * - `below-high-water`: cached, and not long enough to think of it
- * - `above-low-water`: it would be needed again too soon
- * - `too-few-turns`: cached, and the expected turns do not pay for writing anew
- * - `costs-more`: cold, but compressing costs more than it saves
- * - `session-loss`: compressing has lost in this conversation
- */
-export type RewriteReason =
-  | 'cold'
-  | 'break-even'
-  | 'limit'
-  | 'nothing-to-gain'
-  | 'below-high-water'
-  | 'above-low-water'
-  | 'too-few-turns'
-  | 'costs-more'
-  | 'session-loss';
+export type { AdmissionReason, RewriteReason };
 
 export interface PlanInput {
   readonly mode: ModeDecision;
   /** Tokens that the chosen replica is expected to reuse (see ReplicaIndex.match). */
   readonly expectedHit: number;
   /** How that is known; `unknown` where there is no index. */
-  readonly exactness: 'exact' | 'estimated' | 'unknown';
+  readonly exactness: Exactness;
   readonly epoch: number;
   /** Tokens of the units that are replayed. */
   readonly replayedTokens: number;

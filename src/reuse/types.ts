@@ -4,7 +4,7 @@ import type { MissReason } from './miss.ts';
 import type { StoredConversation } from './mode.ts';
 import type { Plan } from './planner.ts';
 
-/** Replacement of bytes inside one message, relative to the message's first byte. */
+/** Replacement of bytes inside one message, relative to the first of its bytes (in the ledger: of its identity bytes). */
 export interface MessageEdit {
   /** Index of the message inside its unit. */
   readonly message: number;
@@ -29,7 +29,7 @@ export interface UnitDecision {
  */
 export interface Ledger {
   /**
-   * One key per unit. `units[i]` holds the raw bytes of the messages of unit i; `scope` names tenant, dialect and
+   * One key per unit. `units[i]` holds the identity bytes of the messages of unit i; `scope` names tenant, dialect and
    * model, so that nothing is shared across them.
    */
   lineage(scope: string, units: readonly (readonly Uint8Array[])[]): readonly string[];
@@ -51,25 +51,39 @@ export interface Ledger {
 export interface TurnRequest {
   /** Tenant, dialect and model: nothing is shared across scopes. */
   readonly scope: string;
+  /** Model as the request names it, for prices; null = none named. */
+  readonly model: string | null;
   /** `x-sluice-session`, scoped by the caller to its tenant; null = none given. */
   readonly session: string | null;
   /** Raw bytes of the messages of each unit. */
   readonly units: readonly (readonly Uint8Array[])[];
   /** About how many tokens of each unit may be compressed, and how many may not. */
   readonly sizes: readonly { readonly compressible: number; readonly fixed: number }[];
+  /** Units in front of the first user message: instructions, which new conversations share. */
+  readonly leadingUnits: number;
   /** Most tokens of the answer that the request allows; null = not said. */
   readonly maxNewTokens: number | null;
 }
 
-/** What is known about a request before anything of it is decided. Never rejects: a store that fails knows nothing. */
+/** What is known about a request before anything of it is decided. Nothing here rejects: a store that fails knows nothing. */
 export interface Turn {
-  /** Ledger key of each unit, epoch included; unit i is replayed when `ledger.get(keys[i])` knows it. */
-  readonly keys: readonly string[];
+  /** The plan of the newest unit that is not known yet, or of the last one; it stands for the request in reports. */
   readonly plan: Plan;
+  /** The plan of a unit that is not known yet: a function of what stands before it, not of what follows. */
+  planOf(unit: number): Plan;
+  /** Regime of the position scheme that the prompt is computed in; '' = it has one only, null = not known. */
+  readonly regime: string | null;
   /** Replica of the conversation's previous turn, or null. */
   readonly previous: string | null;
   /** Forwarded tokens of the units that were forwarded before; null = not counted. */
   readonly reusableTokens: number | null;
+  /**
+   * What was decided about a unit by an earlier request, to be forwarded again; null = nothing. Offsets are those of
+   * this request's bytes, also where a cache marker has moved since.
+   */
+  known(unit: number): UnitDecision | null;
+  /** Stores what was decided about a unit, and returns what stands: of two requests at once, the first one's decision. */
+  decided(unit: number, decision: UnitDecision): Promise<UnitDecision>;
   /** After the bytes are final: remembers the conversation. Awaited before forwarding, so that a crash forgets nothing. */
   forwarded(facts: {
     /** Tokens of the forwarded prompt up to and including each unit; null = not counted. */
@@ -77,29 +91,43 @@ export interface Turn {
     readonly replica: string | null;
   }): Promise<void>;
   /** After the answer: learns, and says why reuse fell short. */
-  settled(facts: {
-    /** Tokens expected to be reused, as `Placed.planned` said at the end; null = no forecast. */
-    readonly planned: number | null;
-    readonly reported: number | null;
-    readonly promptTokens: number | null;
-    readonly rawTokens: number | null;
-    readonly compressedBefore: number;
-    readonly compressedAfter: number;
-    readonly blockTokens: number;
-    readonly exactIndex: boolean;
-    readonly replica: string | null;
-  }): MissReason | null;
+  settled(facts: TurnOutcomeFacts): MissReason | null;
+}
+
+/** What became of a turn. */
+export interface TurnOutcomeFacts {
+  /** Tokens expected to be reused, as `Placed.forecast` said at the end; null = no forecast. */
+  readonly planned: number | null;
+  /** Cached tokens and prompt tokens of the answer's usage; null = not told. */
+  readonly reported: number | null;
+  readonly promptTokens: number | null;
+  /** Tokens that compressing this request saved, as far as counted. */
+  readonly savedTokens: number | null;
+  /** Tokens that the compressor read in this request, what it left of them, and the time it took, in ms. */
+  readonly compressedBefore: number;
+  readonly compressedAfter: number;
+  readonly compressMs: number | null;
+  readonly blockTokens: number;
+  readonly exactIndex: boolean;
+  /** Where it went. */
+  readonly replica: string | null;
 }
 
 /** Conversations: lineage, epochs, plans and what was learned. Made by the composition root. */
 export interface Reuse {
   turn(request: TurnRequest): Promise<Turn>;
-  totals(): {
-    readonly conversations: number;
-    readonly byMode: Readonly<Record<string, number>>;
-    readonly byMiss: Readonly<Record<string, number>>;
-    readonly stoppedSessions: number;
-  };
+  totals(): ReuseTotals;
+  /** Whether the store of decisions answers. */
+  check(): Promise<{ readonly ok: boolean; readonly detail: string }>;
+}
+
+export interface ReuseTotals {
+  /** Conversations in memory. */
+  readonly conversations: number;
+  /** Conversations that are not compressed any more because it cost more than it saved. */
+  readonly stoppedSessions: number;
+  /** Calls of the store that failed or came too late. */
+  readonly storeErrors: number;
 }
 
 /** A prompt whose bytes are final, looking for a replica. */

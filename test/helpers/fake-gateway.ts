@@ -43,6 +43,8 @@ export function fakeReport(id: string, changes: Partial<RequestReport> = {}): Re
     estimated: true,
     epoch: null,
     plannedReuse: null,
+    reportedReuse: null,
+    reuse: null,
     usage: null,
     spans: [],
     skipped: {},
@@ -62,6 +64,7 @@ export function createFakeGateway(options: FakeGatewayOptions): FakeGateway {
   const gateway: FakeGateway = {
     backend: options.backend,
     enabled: options.enabled ?? true,
+    routes: false,
     inspectBytes: options.inspectBytes ?? 32 << 20,
     prepared: [],
     bypassed: [],
@@ -73,7 +76,9 @@ export function createFakeGateway(options: FakeGatewayOptions): FakeGateway {
       const body = (await options.prepare?.(input)) ?? input.body;
       const decision = body === input.body ? 'unchanged' : 'compressed';
       const report = fakeReport(randomUUID(), { tenant: input.tenant, decision });
-      return { id: report.id, body, responseHeaders: remember(report) };
+      const { backend } = options;
+      const responseHeaders = remember(report);
+      return { id: report.id, body, responseHeaders, backend, progress: null };
     },
     bypass(path, reason, tenant) {
       gateway.bypassed.push({ path, reason, tenant });
@@ -84,7 +89,9 @@ export function createFakeGateway(options: FakeGatewayOptions): FakeGateway {
         tokensAfter: null,
         skipped: { [reason]: 1 },
       });
-      return { id: report.id, body: new Uint8Array(0), responseHeaders: remember(report) };
+      const { backend } = options;
+      const responseHeaders = remember(report);
+      return { id: report.id, body: new Uint8Array(0), responseHeaders, backend, progress: null };
     },
     settle(id, outcome) {
       if (gateway.settled.has(id)) throw new Error(`request ${id} was settled twice`);
@@ -119,6 +126,17 @@ export function createFakeGateway(options: FakeGatewayOptions): FakeGateway {
       cachedTokens: 0,
       promptTokensReported: 0,
       uptimeSeconds: 0,
+      reuse: {
+        byMode: {},
+        byMiss: {},
+        plannedTokens: 0,
+        reportedTokens: 0,
+        errorTokens: 0,
+        conversations: 0,
+        stoppedSessions: 0,
+        storeErrors: 0,
+      },
+      replicas: [],
     }),
     ready: async () => ({ ok: options.ready ?? true, checks: { models: 'ok' } }),
     close: async () => undefined,

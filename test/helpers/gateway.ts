@@ -8,7 +8,8 @@ import { systemClock } from '../../src/core/clock.ts';
 import { createObserver } from '../../src/observe/observer.ts';
 import type { Observer } from '../../src/observe/types.ts';
 import { createMemoryLedger } from '../../src/reuse/memory-ledger.ts';
-import type { Ledger } from '../../src/reuse/types.ts';
+import type { Ledger, Placement, Reuse } from '../../src/reuse/types.ts';
+import { testReuse } from './reuse.ts';
 import { fakeTokenizer as makeTokenizer } from './fake-tokenizer.ts';
 
 const fakeTokenizer = makeTokenizer();
@@ -76,6 +77,9 @@ export function testGateway(options: {
   readonly compressor?: Compressor;
   readonly config?: Record<string, unknown>;
   readonly ledger?: Ledger;
+  /** Default: one over the ledger. */
+  readonly reuse?: Reuse;
+  readonly placement?: Placement;
   readonly observer?: Observer;
   /** Default: one that forwards nothing. */
   readonly backend?: Backend;
@@ -87,7 +91,7 @@ export function testGateway(options: {
   const { countTokens, backend = nothing } = options;
   return createGateway({
     config,
-    backend:
+    backends: [
       countTokens === undefined
         ? backend
         : {
@@ -95,9 +99,16 @@ export function testGateway(options: {
             countTokens,
             capabilities: { ...nothing.capabilities, tokenizeRoute: '/tokenize' },
           },
+    ],
+    placement: options.placement ?? null,
     tokenizer: fakeTokenizer,
     compressors: () => compressor,
-    ledger: options.ledger ?? createMemoryLedger({ maxBytes: 10_000_000 }),
+    reuse:
+      options.reuse ??
+      testReuse(
+        options.ledger ?? createMemoryLedger({ maxBytes: 10_000_000 }),
+        config.compress.rate,
+      ),
     observer: options.observer ?? createObserver({ level: 'silent' }),
     clock: systemClock,
     checks: {},

@@ -7,6 +7,7 @@ import { createGateway } from '../../src/gateway/gateway.ts';
 import type { Gateway } from '../../src/gateway/types.ts';
 import { createObserver } from '../../src/observe/observer.ts';
 import { createMemoryLedger } from '../../src/reuse/memory-ledger.ts';
+import { testReuse } from './reuse.ts';
 import { fakeTokenizer } from './fake-tokenizer.ts';
 import { noScorers } from './fake-scorer.ts';
 
@@ -22,10 +23,14 @@ export function createModellessGateway(
   const observer = createObserver(config.log);
   return createGateway({
     config,
-    backend,
+    backends: [backend],
+    placement: null,
     tokenizer,
     compressors: (method) => createCompressor(method, { tokenizer, scorers: noScorers }),
-    ledger: createMemoryLedger({ maxBytes: config.limits.decisions_bytes }),
+    reuse: testReuse(
+      createMemoryLedger({ maxBytes: config.limits.decisions_bytes }),
+      config.compress.rate,
+    ),
     observer,
     clock: systemClock,
     checks: {},

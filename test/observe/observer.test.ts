@@ -23,6 +23,8 @@ function report(changes: Partial<RequestReport> = {}): RequestReport {
     estimated: false,
     epoch: 0,
     plannedReuse: null,
+    reportedReuse: null,
+    reuse: null,
     usage: { promptTokens: 450, completionTokens: 3, cachedTokens: 64 },
     spans: [],
     skipped: { 'too-short': 2, pinned: 1 },
