@@ -71,7 +71,8 @@ export function createFleet(replicas: readonly FleetReplica[], options: FleetOpt
       const { index } = own;
       if (reported !== null) {
         index.correct(own.expected, reported);
-        if (reported > own.expected.tokens) index.confirm(own.chain, reported, now);
+        const told = own.expected.confidence === 'event' && reported <= own.expected.tokens;
+        if (!told) index.confirm(own.chain, reported, now);
       }
       // Where events tell, they say what is kept; elsewhere the answer is cached like the prompt.
       if (index.options.feed === 'estimated' && whole !== null) index.record(whole, now);

@@ -59,15 +59,19 @@ export function eventOrigin(
   fingerprint: string,
 ): { readonly domain: Uint8Array; readonly extra?: (block: number) => string | null } {
   const { lora, extraKeys, parent } = event;
-  const first = parent === null ? (extraKeys?.[0] ?? null) : null;
-  const only = first?.length === 1 ? first[0] : null;
-  const salt = typeof only === 'string' ? only : null;
+  const keysOf = (block: number): readonly unknown[] => {
+    const keys = extraKeys?.[block] ?? [];
+    // Name and path of the adapter stand in every block; the domain has it already.
+    return lora !== null && keys[0] === lora ? keys.slice(2) : keys;
+  };
+  const first = parent === null ? keysOf(0) : [];
+  const salt = first.length === 1 && typeof first[0] === 'string' ? first[0] : null;
   const domain = domainFor({ fingerprint, salt, adapter: lora }, '');
   if (extraKeys === null || extraKeys.every((keys) => keys === null)) return { domain };
   // Images and the like: such blocks are no prompt of plain token ids.
   const extra = (block: number): string | null => {
-    const keys = extraKeys[block] ?? null;
-    return keys === null || (block === 0 && salt !== null) ? null : keys.map(String).join(' ');
+    const keys = keysOf(block);
+    return keys.length === 0 || (block === 0 && salt !== null) ? null : keys.map(String).join(' ');
   };
   return { domain, extra };
 }

@@ -220,7 +220,11 @@ function recordChain(groups: readonly GroupState[], chain: Chain, { options, now
     const from = keptFrom(group, blocks, options.blockTokens);
     // Last block first: engines free the tail of a prompt before its head, so the head must be the newest here.
     for (let block = blocks - 1; block >= from; block -= 1) {
-      set.put(chain.words, block * 4, { confidence: 'speculative', tier: 'device', at: now });
+      const held = options.feed === 'events' ? set.find(chain.words, block * 4) : -1;
+      // After a loss: the engine does not announce again what it holds, so its word would be waited for in vain.
+      const doubted = held >= 0 && set.confidenceOf(held) === 'estimated';
+      const confidence = doubted ? 'estimated' : 'speculative';
+      set.put(chain.words, block * 4, { confidence, tier: 'device', at: now });
     }
   }
 }
