@@ -107,7 +107,8 @@ export function addTextOptions(command: Command): Command {
 const oneShotDefaults = { limits: { compress_ms: 3_600_000 }, log: { level: 'warn' } };
 
 export function textConfigOf(flags: TextFlags): Config {
-  return configOf(flags, { defaults: oneShotDefaults });
+  // There is no conversation to remember.
+  return configOf(flags, { defaults: oneShotDefaults, flags: { reuse: { store: 'memory' } } });
 }
 
 /** The parts of a compression request that were given as flags. */

@@ -45,6 +45,8 @@ export function register(program: Command): void {
 
 async function serve(flags: ServeFlags): Promise<void> {
   const config = configOf(flags, {
+    // A proxy is restarted under running conversations; what it forwarded must stand.
+    defaults: { reuse: { store: 'disk' } },
     flags: {
       host: flags.host,
       port: flags.port,

@@ -6,7 +6,7 @@ import { isRecord, knownPaths, listKeys, nearestPath, setPath } from './keys.ts'
 import { presets } from './presets.ts';
 import type { Settings } from './schema.ts';
 import { checkSettings } from './schema.ts';
-import type { Config } from './types.ts';
+import type { Config, StoreName } from './types.ts';
 
 /** One source of values. */
 export interface Layer {
@@ -30,9 +30,11 @@ interface Origin {
 }
 
 function show(path: string, value: unknown): string {
-  // An upstream may carry a password in its URL: what was found is then told without it.
+  if (path === 'reuse.salt_secret') return 'something else';
+  // A URL may carry a password: what was found is then told without it.
   const text = JSON.stringify(value) ?? String(value);
-  const safe = path === 'upstream' ? text.replaceAll(/\/\/[^/@"]*@/g, '//***@') : text;
+  const isUrl = path === 'upstream' || path === 'reuse.redis_url';
+  const safe = isUrl ? text.replaceAll(/\/\/[^/@"]*@/g, '//***@') : text;
   return safe.length > 200 ? `${safe.slice(0, 200)}...` : safe;
 }
 
@@ -141,7 +143,25 @@ function crossProblems(settings: Settings, workers: number, surroundings: Surrou
     problems.push('backend is embedded, which has no upstream, but upstream is set');
   if (backend !== 'embedded' && backend !== 'auto' && upstream.length === 0)
     problems.push(`backend is ${backend}, but upstream is empty: it needs the server's URL`);
+  return [...problems, ...reuseProblems(settings)];
+}
+
+function reuseProblems({ reuse, upstream }: Settings): string[] {
+  const problems: string[] = [];
+  if (reuse.store === 'redis' && reuse.redis_url === null)
+    problems.push('reuse.store is redis, but reuse.redis_url is not set');
+  if (reuse.salt === 'tenant' && reuse.salt_secret === null)
+    problems.push('reuse.salt is tenant, but reuse.salt_secret is not set');
+  if (reuse.events.length > 0 && reuse.events.length !== upstream.length)
+    problems.push(
+      `reuse.events has ${reuse.events.length} entries for ${upstream.length} in upstream; write none for a server without events`,
+    );
   return problems;
+}
+
+/** Who names a folder for state wants state there. */
+function storeOf({ reuse, state_dir: folder }: Settings): StoreName {
+  return reuse.store ?? (folder === null ? 'memory' : 'disk');
 }
 
 /**
@@ -169,6 +189,7 @@ export function parseLayers(layers: readonly Layer[], surroundings: Surroundings
   return {
     ...settings,
     score: { ...settings.score, workers },
+    reuse: { ...settings.reuse, store: storeOf(settings) },
     state_dir: resolve(settings.state_dir ?? join(surroundings.stateHome, 'sluice')),
   };
 }

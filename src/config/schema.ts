@@ -5,13 +5,15 @@
 import { z } from 'zod';
 import { methodNames, tierNames } from '../core/method.ts';
 import { presets } from './presets.ts';
+import { reuseSchema } from './reuse-schema.ts';
 import { backendSettings, logLevels, presetNames, survivorClasses } from './types.ts';
-import type { Config } from './types.ts';
+import type { Config, StoreName } from './types.ts';
 
 const mebibyte = 1024 * 1024;
 
 /** `Config` before what depends on the machine is filled in: null stands for "decide here". */
-export interface Settings extends Omit<Config, 'score' | 'state_dir'> {
+export interface Settings extends Omit<Config, 'score' | 'reuse' | 'state_dir'> {
+  readonly reuse: Omit<Config['reuse'], 'store'> & { readonly store: StoreName | null };
   readonly score: Omit<Config['score'], 'workers'> & { readonly workers: number | null };
   readonly state_dir: string | null;
 }
@@ -208,7 +210,9 @@ const settingsSchema = z.strictObject({
     .max(256)
     .default([])
     .meta({ expects: 'a list of http(s) URLs without user, password, query and fragment' })
-    .describe('Base URLs of upstream servers; none = the embedded backend answers.'),
+    .describe(
+      'Base URLs of upstream servers; none = the embedded backend answers. Several are replicas of one model: each request goes to the one that has most of its prompt cached and least to do.',
+    ),
   backend: z
     .enum(backendSettings)
     .default('auto')
@@ -227,6 +231,7 @@ const settingsSchema = z.strictObject({
   score: score.prefault({}),
   embedded: embedded.prefault({}),
   limits: limits.prefault({}),
+  reuse: reuseSchema.prefault({}),
   tenant: z
     .strictObject({
       trust_header: z
@@ -244,7 +249,7 @@ const settingsSchema = z.strictObject({
     .nullable()
     .default(null)
     .describe(
-      "Folder for state that outlives restarts (nothing is kept there in this version); null = the user's state directory.",
+      "Folder for what outlives restarts: with `reuse.store: disk`, the texts that were forwarded and are forwarded again. null = `sluice` in the user's state directory.",
     ),
 });
 

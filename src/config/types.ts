@@ -15,11 +15,16 @@ export type PresetName = (typeof presetNames)[number];
 export const logLevels = ['silent', 'error', 'warn', 'info', 'debug'] as const;
 export type LogLevel = (typeof logLevels)[number];
 
+export const storeNames = ['memory', 'disk', 'redis'] as const;
+export type StoreName = (typeof storeNames)[number];
+
+export const saltNames = ['none', 'tenant'] as const;
+
 export interface Config {
   readonly host: string;
   /** 0 = any free port. */
   readonly port: number;
-  /** Base URLs of upstream servers; empty = the embedded backend answers. The first one is used until there is a router. */
+  /** Base URLs of upstream servers; empty = the embedded backend answers. Several are replicas of one model. */
   readonly upstream: readonly string[];
   /** `auto` = detected from the server's own answers. */
   readonly backend: BackendSetting;
@@ -90,6 +95,26 @@ export interface Config {
     readonly reports: number;
     readonly decisions_bytes: number;
     readonly originals_bytes: number;
+  };
+  readonly reuse: {
+    /** Where decisions are kept that must be forwarded again. */
+    readonly store: StoreName;
+    /** Bound of the store on disk or in Redis, bytes. */
+    readonly store_bytes: number;
+    /** May hold a password: never logged, never in errors. */
+    readonly redis_url: string | null;
+    readonly redis_prefix: string;
+    readonly max_conversations: number;
+    /** Without use; null = room alone decides. */
+    readonly ttl_seconds: number | null;
+    /** Without use, after which the backend's cache counts as cold; null = by its kind or its provider's rules. */
+    readonly cache_seconds: number | null;
+    /** Endpoints of the engines' KV events, in the order of `upstream`; `none` = it has none; empty = nobody has. */
+    readonly events: readonly string[];
+    readonly salt: (typeof saltNames)[number];
+    /** What salts are derived from. Never logged. */
+    readonly salt_secret: string | null;
+    readonly pin_slots: boolean;
   };
   readonly tenant: {
     /** Take `x-sluice-tenant` from clients; only behind a trusted hop. */
