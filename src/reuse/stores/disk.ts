@@ -2,21 +2,23 @@
  * The ledger on disk: what was forwarded survives the process. LMDB in one folder, shared by the processes of one
  * machine, with a cache in memory in front.
  */
-import { hash } from 'node:crypto';
+import { statfsSync } from 'node:fs';
 import { open as openFile, type FileHandle } from 'node:fs/promises';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { boundedCache, type BoundedCache } from '../../core/bounded-cache.ts';
 import { systemClock, type Clock } from '../../core/clock.ts';
 import { createConversationBook, type ConversationBook } from '../conversations.ts';
 import { lineageKeys } from '../lineage.ts';
-import { createMemoryLedger, decisionBytes } from '../memory-ledger.ts';
+import { decisionBytes } from '../memory-ledger.ts';
 import type { StoredConversation } from '../mode.ts';
 import type { UnitDecision } from '../types.ts';
 import { DiskConversations } from './disk-conversations.ts';
 import { DiskDecisions, type StoredDecision } from './disk-decisions.ts';
 import { openDatabase, type OpenDatabase } from './disk-file.ts';
 import { createStamps } from './disk-order.ts';
+import { inMemoryOnly } from './in-memory.ts';
 import { longest } from './longest.ts';
+import { labelOf, messageOf } from './words.ts';
 import type { StoredLedger, StoreStats } from './types.ts';
 
 export interface DiskLedgerOptions {
@@ -31,6 +33,8 @@ export interface DiskLedgerOptions {
   readonly checkMs?: number;
   readonly onWarning: (message: string) => void;
   readonly clock?: Clock;
+  /** Free bytes of the folder's file system; left out = asked for. */
+  readonly freeBytes?: (folder: string) => number;
 }
 
 const conversationShare = 0.25;
@@ -39,8 +43,11 @@ const writesPerLook = 16;
 /** Microseconds after which a decision that is used again moves to the young end. */
 const touchAfter = 3_600_000_000;
 const flushMs = 1000;
-/** Milliseconds after a failure in which nothing is written: a full disk is not full for one write only. */
-const pauseMs = 2000;
+/**
+ * Free bytes below which nothing is written. LMDB must never meet a full disk: the binding goes on with broken memory
+ * after a commit that failed, so a failure that comes all the same ends writing until the next start.
+ */
+const spareBytes = 64 << 20;
 const defaultCheckMs = 10_000;
 
 /** Never rejects: a folder that cannot be used leaves the ledger in memory, with a warning. */
@@ -55,7 +62,7 @@ export async function createDiskLedger(options: DiskLedgerOptions): Promise<Stor
     onWarning(
       `The store in ${folder} cannot be used: ${reason}. What is forwarded is remembered in memory only: a restart forgets it.`,
     );
-    return inMemoryOnly(options, reason);
+    return inMemoryOnly(options.maxBytes, reason);
   }
 }
 
@@ -70,11 +77,14 @@ class DiskLedger implements StoredLedger {
   readonly #spare: ConversationBook;
   readonly #clock: Clock;
   readonly #onWarning: (message: string) => void;
+  readonly #folder: string;
+  readonly #freeBytes: (folder: string) => number;
   readonly #flusher: NodeJS.Timeout;
   readonly #background = new Set<Promise<unknown>>();
   readonly #counts = { hits: 0, misses: 0, fallbacks: 0, errors: 0, evictions: 0 };
   #trouble: string | null = null;
-  #pausedUntil = -Infinity;
+  /** A commit failed: nothing is written any more. */
+  #off = false;
   #writes = 0;
   #looking = false;
   #dirty = false;
@@ -88,6 +98,8 @@ class DiskLedger implements StoredLedger {
     this.#file = file;
     this.#clock = clock;
     this.#onWarning = options.onWarning;
+    this.#folder = options.folder;
+    this.#freeBytes = options.freeBytes ?? freeBytesOf;
     const share = maxBytes * conversationShare;
     this.#decisions = new DiskDecisions({ tables, maxBytes: maxBytes - share, stamps });
     this.#conversations = new DiskConversations({
@@ -195,7 +207,7 @@ class DiskLedger implements StoredLedger {
 
   /** null = it could not be written. */
   async #write<T>(write: () => Promise<T>): Promise<T | null> {
-    if (this.#closed || this.#clock.monotonic() < this.#pausedUntil) {
+    if (this.#closed || this.#off || !this.#hasRoom()) {
       this.#counts.fallbacks += 1;
       return null;
     }
@@ -209,10 +221,17 @@ class DiskLedger implements StoredLedger {
       if (this.#writes % writesPerLook === 0) this.#keepBounds();
       return result;
     } catch (cause) {
+      this.#off = true;
       this.#counts.fallbacks += 1;
       this.#failed(await reasonOf(cause));
       return null;
     }
+  }
+
+  #hasRoom(): boolean {
+    if (this.#freeBytes(this.#folder) >= spareBytes) return true;
+    if (this.#trouble === null) this.#failed('the disk is nearly full');
+    return false;
   }
 
   /** A decision that is used stays; one that could not be written is tried again. */
@@ -234,13 +253,14 @@ class DiskLedger implements StoredLedger {
   }
 
   #keepBounds(): void {
-    if (this.#looking || this.#closed) return;
+    if (this.#looking || this.#closed || this.#off) return;
     this.#looking = true;
     const keep = async (): Promise<void> => {
       try {
         this.#counts.evictions += await this.#decisions.keepBound();
         await this.#conversations.keepBound();
       } catch (cause) {
+        this.#off = true;
         this.#failed(await reasonOf(cause));
       } finally {
         this.#looking = false;
@@ -263,13 +283,22 @@ class DiskLedger implements StoredLedger {
 
   #failed(reason: string): void {
     this.#counts.errors += 1;
-    this.#pausedUntil = this.#clock.monotonic() + pauseMs;
     if (this.#trouble === null) {
       this.#onWarning(
         `The store ${this.#database.path} failed: ${reason}. What is forwarded now is remembered in memory only.`,
       );
     }
     this.#trouble = reason;
+  }
+}
+
+/** Where it cannot be told, there is room. */
+function freeBytesOf(folder: string): number {
+  try {
+    const { bavail, bsize } = statfsSync(folder);
+    return bavail * bsize;
+  } catch {
+    return Infinity;
   }
 }
 
@@ -284,43 +313,4 @@ async function reasonOf(cause: unknown): Promise<string> {
   ]);
   // Its message tells addresses of memory behind the first colon.
   return messageOf(real).split(':')[0] ?? '';
-}
-
-function messageOf(cause: unknown): string {
-  return cause instanceof Error ? cause.message : String(cause);
-}
-
-/** Names come from clients; only their hash is stored. */
-function labelOf(name: string | null): string | null {
-  return name === null ? null : hash('sha256', name, 'base64url');
-}
-
-function inMemoryOnly(options: DiskLedgerOptions, reason: string): StoredLedger {
-  const ledger = createMemoryLedger({ maxBytes: options.maxBytes });
-  const counts = { hits: 0, misses: 0 };
-  return {
-    ...ledger,
-    async get(key) {
-      const found = await ledger.get(key);
-      counts[found === null ? 'misses' : 'hits'] += 1;
-      return found;
-    },
-    async check() {
-      return { ok: true, detail: `ledger in memory only: ${reason}` };
-    },
-    stats: () => ({
-      kind: 'memory',
-      available: false,
-      ...counts,
-      fallbacks: 0,
-      errors: 0,
-      conflicts: 0,
-      evictions: 0,
-      pending: 0,
-      decisions: null,
-      conversations: null,
-      bytes: null,
-      cached: 0,
-    }),
-  };
 }
