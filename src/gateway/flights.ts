@@ -153,7 +153,7 @@ function endOf(placed: Placed, outcome: Outcome): void {
   if (error === 'ABORTED') placed.cancel();
   else if (error !== null) placed.fail(true);
   else if (status !== null && status >= 502 && status <= 504) placed.fail(true);
-  else placed.finish(usage?.cachedTokens ?? null);
+  else placed.finish(usage?.cachedTokens ?? null, usage?.promptTokens ?? null);
 }
 
 function turnOutcome(

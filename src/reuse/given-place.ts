@@ -1,6 +1,7 @@
 /** One request's place on a replica, from its choice to its end. */
 import type { Chain } from './chain.ts';
 import type { Fleet, Ticket } from './fleet.ts';
+import type { ToldIds } from './prompt-ids.ts';
 import type { Station } from './station.ts';
 import type { Forecast, Placed, PlacementRequest } from './types.ts';
 
@@ -20,11 +21,14 @@ export interface GivenDeps {
 export interface GivenPlace extends Placed {
   /** The exact chain came. `expect`: nothing has happened on the replica since the request was placed. */
   identify(chain: Chain, expect: boolean): void;
+  /** Where the prompt's ids are from. */
+  told(ids: ToldIds): void;
 }
 
 export function createGivenPlace(deps: GivenDeps): GivenPlace {
   const { fleet, station, ticket, now, heard } = deps;
   let forecast = forecastOf(deps);
+  let ids: ToldIds | null = null;
   let ended = false;
   /** True the first time. */
   const end = (): boolean => {
@@ -41,14 +45,18 @@ export function createGivenPlace(deps: GivenDeps): GivenPlace {
       fleet.identify(ticket, chain, { now: now(), expect });
       if (expect) forecast = forecastOf(deps);
     },
+    told(known) {
+      ids = known;
+    },
     firstToken() {
       if (ended) return;
       heard();
       fleet.firstToken(ticket, null, now());
     },
-    finish(reported) {
+    finish(reported, promptTokens = null) {
       if (!end()) return;
       heard();
+      if (promptTokens !== null) ids?.confirm(promptTokens);
       fleet.finish(ticket, { reported, whole: null }, now());
       if (reported !== null && forecast !== null && ticket.chain.exact && station.live) {
         station.reader?.compared(forecast.tokens, reported);

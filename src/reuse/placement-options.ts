@@ -56,6 +56,8 @@ export interface PlacementReplica {
     path: string,
     signal: AbortSignal,
   ) => Promise<PromptTokens | null>;
+  /** Told how many prompt tokens the server counted for what `promptTokens` gave. */
+  readonly confirm?: (told: PromptTokens, promptTokens: number) => void;
   readonly events: KvFeed | null;
   readonly check: (signal: AbortSignal) => Promise<{ readonly ok: boolean }>;
 }

@@ -4,9 +4,9 @@ import type { Chain } from './chain.ts';
 import { createFleet, type Fleet, type Ticket } from './fleet.ts';
 import { createGivenPlace, type GivenPlace } from './given-place.ts';
 import { startHealthChecks } from './health-checks.ts';
-import type { PlacementOptions, PromptTokens } from './placement-options.ts';
+import type { PlacementOptions } from './placement-options.ts';
 import { estimatedTokens } from './prompt-chains.ts';
-import { createPromptIds, type PromptIds } from './prompt-ids.ts';
+import { createPromptIds, type PromptIds, type ToldIds } from './prompt-ids.ts';
 import { createPromptScopes, type PromptScopes, type ScopedPrompt } from './prompt-scopes.ts';
 import { createStation, type Station } from './station.ts';
 import type { Placed, Placement, PlacementRequest } from './types.ts';
@@ -35,8 +35,8 @@ export function createPlacement(options: PlacementOptions): Placement {
 interface Asked {
   readonly prompt: ScopedPrompt;
   /** Token ids by the fingerprint that they hold for. */
-  readonly ids: Map<string, PromptTokens>;
-  readonly waiting: ReadonlyMap<string, Promise<PromptTokens | null>>;
+  readonly ids: Map<string, ToldIds>;
+  readonly waiting: ReadonlyMap<string, Promise<ToldIds | null>>;
   readonly tried: Set<number>;
 }
 
@@ -141,15 +141,17 @@ class ReplicaPlacement implements Placement {
     // In line with the engine's events: what it says from now on may be about this very request.
     station.timeline.push(async () => {
       const ids = await coming;
-      if (ids?.exact !== true) return;
+      if (ids === null) return;
+      place.told(ids);
+      if (!ids.exact) return;
       place.identify(this.#scopes.chain(station, prompt, ids.tokens), true);
     });
     return place;
   }
 
   async #choose(request: PlacementRequest): Promise<Placed | null> {
-    const ids = new Map<string, PromptTokens>();
-    const waiting = new Map<string, Promise<PromptTokens | null>>();
+    const ids = new Map<string, ToldIds>();
+    const waiting = new Map<string, Promise<ToldIds | null>>();
     for (const [fingerprint, station] of this.#toldBy(request.previous)) {
       const coming = this.#ids.ask(station.replica, request, { aside: false });
       waiting.set(
@@ -196,6 +198,8 @@ class ReplicaPlacement implements Placement {
       tried.add(ticket.replica);
       return this.#route(asked);
     });
+    const told = ids.get(station.facts.fingerprint);
+    if (told !== undefined) place.told(told);
     if (!ticket.chain.exact) void this.#identifyLate(place, station, asked);
     return place;
   }

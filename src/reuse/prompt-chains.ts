@@ -6,7 +6,7 @@ import { textBlockTokens } from './fleet-types.ts';
 import type { BlockStored } from './kv-events.ts';
 import type { PositionScheme } from './position.ts';
 import { regime } from './regime.ts';
-import { vllmChain } from './vllm-hash.ts';
+import type { VllmChains } from './vllm-chains.ts';
 
 /** Whose KV a prompt may share. */
 export interface CacheScope {
@@ -20,16 +20,18 @@ export interface CacheScope {
 export function promptChain(
   tokens: Uint32Array,
   scope: CacheScope,
-  { shape, position }: { shape: CacheShape; position: PositionScheme | null },
+  {
+    shape,
+    position,
+    engine,
+  }: { shape: CacheShape; position: PositionScheme | null; engine: VllmChains },
 ): Chain {
   const { blockTokens, seed } = shape;
   const { salt } = scope;
   const name = position === null ? '' : regime(position, tokens.length);
   // How an adapter's blocks are hashed depends on its path, which nobody tells: they get our names and meet no event.
   if (shape.names === 'engine' && scope.adapter === null && name === '') {
-    if (salt === null) return vllmChain(tokens, { blockTokens, seed });
-    const extra = (block: number) => (block === 0 ? [['cache_salt', salt]] : null);
-    return vllmChain(tokens, { blockTokens, seed, extra });
+    return engine.chain(tokens, { blockTokens, seed, salt });
   }
   return chainOf(tokens, { domain: domainFor(scope, name), blockTokens });
 }

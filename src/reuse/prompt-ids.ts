@@ -3,6 +3,12 @@ import { setImmediate as othersTurn } from 'node:timers/promises';
 import type { PlacementReplica, PromptTokens } from './placement-options.ts';
 import type { PlacementRequest } from './types.ts';
 
+/** Ids with who told them. */
+export interface ToldIds extends PromptTokens {
+  /** The server counted this many: whoever told them may learn from it. */
+  confirm(promptTokens: number): void;
+}
+
 export interface PromptIds {
   /**
    * Never rejects; null = not known (in time). `aside`: the request's forwarding, which does not wait for this, goes
@@ -12,7 +18,7 @@ export interface PromptIds {
     replica: PlacementReplica,
     request: PlacementRequest,
     how: { readonly aside: boolean },
-  ): Promise<PromptTokens | null>;
+  ): Promise<ToldIds | null>;
   close(): void;
 }
 
@@ -37,10 +43,13 @@ export function createPromptIds(options: { readonly lateMs: number }): PromptIds
           if (signal.aborted) resolve(null);
           signal.addEventListener('abort', () => resolve(null));
         });
-        return await Promise.race([
+        const told = await Promise.race([
           replica.promptTokens(request.body, request.path, signal),
           ended,
         ]);
+        if (told === null) return null;
+        const { tokens, exact } = told;
+        return { tokens, exact, confirm: (counted) => replica.confirm?.(told, counted) };
       } catch {
         // What could not be told is not known: the forecast and the choice do with less.
         return null;

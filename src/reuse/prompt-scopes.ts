@@ -6,6 +6,7 @@ import { promptChain, textChain } from './prompt-chains.ts';
 import { fieldOf, saltedKinds, tenantSalt } from './salt.ts';
 import type { Station } from './station.ts';
 import type { PlacementRequest } from './types.ts';
+import { createVllmChains } from './vllm-chains.ts';
 
 /** A request with the salt that its body itself names. */
 export interface ScopedPrompt {
@@ -31,6 +32,7 @@ export function createPromptScopes(
   if (salt === 'tenant' && (secret ?? '') === '') {
     throw new SluiceError('INTERNAL', 'Salts of tenants need a secret, and there is none');
   }
+  const engine = createVllmChains();
   const saltOf = ({ request, ownSalt }: ScopedPrompt): string | null =>
     ownSalt !== null || salt !== 'tenant' ? ownSalt : tenantSalt(secret ?? '', request.tenant);
   const text = (prompt: ScopedPrompt, tokens: number | null): Chain => {
@@ -50,7 +52,7 @@ export function createPromptScopes(
         salt: saltedKinds.includes(facts.kind) ? saltOf(prompt) : null,
         adapter: model !== null && reader?.adapters.has(model) === true ? model : null,
       };
-      return promptChain(tokens, scope, { shape, position: facts.position });
+      return promptChain(tokens, scope, { shape, position: facts.position, engine });
     },
     text,
     fields(station, prompt) {

@@ -163,8 +163,8 @@ export interface Placed {
   /** What is expected now; null = not known (yet). With one replica it may become known after forwarding. */
   forecast(): Forecast | null;
   firstToken(): void;
-  /** The answer is complete; `reported` = cached tokens of its usage, null = not told. */
-  finish(reported: number | null): void;
+  /** The answer is complete; cached tokens and prompt tokens of its usage, null = not told. */
+  finish(reported: number | null, promptTokens?: number | null): void;
   /** The replica failed. `sent` = bytes of the request may have left. Returns another place when it is safe to try there. */
   fail(sent: boolean): Placed | null;
   cancel(): void;

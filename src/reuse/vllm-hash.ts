@@ -16,6 +16,8 @@ export interface VllmChainOptions {
   readonly seed: string | null;
   /** Extra keys of block i, or null. A cache salt belongs to block 0 only, a LoRA adapter to every block. */
   readonly extra?: (block: number) => readonly ExtraKey[] | null;
+  /** Digests of the first blocks, of an earlier prompt that begins with the same tokens and extra keys. */
+  readonly known?: Uint8Array;
 }
 
 const defaultSeed = 'vllm-none-hash';
@@ -28,8 +30,10 @@ export function vllmBlockHashes(tokens: Uint32Array, options: VllmChainOptions):
   const digests = new Uint8Array(blocks * digestBytes);
   // [parent: 1 + 2 + 32 bytes][ids: at most 5 + 5 each][no extra keys: 1]; extra keys are appended apart.
   const buffer = Buffer.alloc(64 + blockTokens * 5);
-  let parent: Uint8Array = rootDigest(options.seed);
-  for (let block = 0; block < blocks; block += 1) {
+  const known = options.known?.subarray(0, digests.length) ?? new Uint8Array(0);
+  digests.set(known);
+  let parent = known.length === 0 ? rootDigest(options.seed) : known.subarray(-digestBytes);
+  for (let block = known.length / digestBytes; block < blocks; block += 1) {
     let at = writeHead(buffer, 0, { major: 4, value: 3 });
     at = writeHead(buffer, at, { major: 2, value: digestBytes });
     buffer.set(parent, at);
@@ -53,8 +57,16 @@ export function vllmBlockHashes(tokens: Uint32Array, options: VllmChainOptions):
  * the 64-bit integer that events show. For an index keyed by the engine's hashes.
  */
 export function vllmChain(tokens: Uint32Array, options: VllmChainOptions): Chain {
-  const digests = vllmBlockHashes(tokens, options);
-  const view = new DataView(digests.buffer);
+  return chainOfDigests(tokens, options.blockTokens, vllmBlockHashes(tokens, options));
+}
+
+/** Digests of `vllmBlockHashes` as a chain (see `vllmChain`). */
+export function chainOfDigests(
+  tokens: Uint32Array,
+  blockTokens: number,
+  digests: Uint8Array,
+): Chain {
+  const view = new DataView(digests.buffer, digests.byteOffset, digests.length);
   const blocks = digests.length / digestBytes;
   const words = new Uint32Array(blocks * 4);
   for (let block = 0; block < blocks; block += 1) {
@@ -62,7 +74,7 @@ export function vllmChain(tokens: Uint32Array, options: VllmChainOptions): Chain
       words[block * 4 + word] = view.getUint32(block * digestBytes + 16 + word * 4);
     }
   }
-  return { blockTokens: options.blockTokens, tokens: tokens.length, words, exact: true };
+  return { blockTokens, tokens: tokens.length, words, exact: true };
 }
 
 /** The 64-bit integer that an event shows for a digest: its last 8 bytes, big-endian. */
@@ -70,7 +82,7 @@ export function eventHash(digest: Uint8Array): bigint {
   return Buffer.from(digest).readBigUInt64BE(digest.length - 8);
 }
 
-function rootDigest(seed: string | null): Uint8Array {
+function rootDigest(seed: string | null): Uint8Array<ArrayBufferLike> {
   return createHash('sha256')
     .update(encodeText(seed ?? defaultSeed))
     .digest();

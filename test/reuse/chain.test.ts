@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import '../helpers/seed.ts';
+import { seededRandom } from '../helpers/simulated-conversations.ts';
 import {
   blockName,
   blocksOf,
@@ -13,6 +14,7 @@ import {
 } from '../../src/reuse/chain.ts';
 import { domainOf, fingerprintLabel, type Fingerprint } from '../../src/reuse/domain.ts';
 import { unshared } from '../../src/reuse/regime.ts';
+import { createVllmChains } from '../../src/reuse/vllm-chains.ts';
 import { eventHash, vllmBlockHashes, vllmChain } from '../../src/reuse/vllm-hash.ts';
 import type { ExtraKey } from '../../src/reuse/vllm-hash.ts';
 
@@ -165,5 +167,25 @@ test('block hashes of vLLM are recomputed to the bit', () => {
       (BigInt(words[last * 4 + 2] ?? 0) << 32n) | BigInt(words[last * 4 + 3] ?? 0),
       shown,
     );
+  }
+});
+
+test('hashes of prompts that begin alike are those of prompts hashed whole', () => {
+  const chains = createVllmChains(5000);
+  const random = seededRandom(4);
+  let tokens = [1, 2, 3];
+  for (let at = 0; at < 200; at += 1) {
+    if (random() < 0.3) tokens = tokens.slice(0, Math.floor(random() * tokens.length));
+    for (let more = random() * 90; more > 0; more -= 1) tokens.push(Math.floor(random() * 80_000));
+    if (tokens.length > 1500) tokens.length = 700;
+    const options = {
+      blockTokens: random() < 0.5 ? 16 : 32,
+      seed: random() < 0.5 ? null : '0',
+      salt: random() < 0.5 ? null : 'a',
+    };
+    const ids = Uint32Array.from(tokens);
+    const extra = (block: number) =>
+      block === 0 && options.salt !== null ? [['cache_salt', options.salt]] : null;
+    assert.deepEqual(chains.chain(ids, options), vllmChain(ids, { ...options, extra }));
   }
 });

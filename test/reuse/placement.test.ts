@@ -245,6 +245,31 @@ test('ids that come after the choice still say what the replica holds', async ()
   await placement.close();
 });
 
+test('who told ids hears how many the server counted, exact or not', async () => {
+  const clock = testClock();
+  for (const count of [1, 2]) {
+    const fakes = ['a', 'b'].slice(0, count).map((id) => fakeReplica({ id }));
+    const results: object[] = [];
+    const heard: unknown[] = [];
+    for (const fake of fakes) {
+      fake.tell = async () => {
+        const told = { tokens: prompt(1, 100), exact: false };
+        results.push(told);
+        return told;
+      };
+      Object.assign(fake.replica, {
+        confirm: (told: object, counted: number) => heard.push([results.indexOf(told), counted]),
+      });
+    }
+    const placement = placementOver(fakes, clock);
+    const placed = sure(await placement.place(requestOf(prompt(1, 100))));
+    await settled();
+    placed.finish(0, 99);
+    assert.deepEqual(heard, [[0, 99]]);
+    await placement.close();
+  }
+});
+
 test('a prompt goes where it fits, and to anybody when it fits nowhere', async () => {
   const clock = testClock();
   const small = fakeReplica({ id: 'small', facts: { contextWindow: 500 } });
