@@ -2,7 +2,7 @@
 import { Readable } from 'node:stream';
 import { Pool, type Dispatcher } from 'undici';
 import { SluiceError } from '../core/errors.ts';
-import type { TextTokenizer } from '../tokenize/types.ts';
+import type { ChatTemplate, TextTokenizer } from '../tokenize/types.ts';
 import { capabilitiesOf } from './capabilities.ts';
 import { detectBackend, type Detected, type ProbeAnswer } from './detect.ts';
 import type {
@@ -13,9 +13,13 @@ import type {
   ForwardHandle,
   ForwardHandler,
   ForwardRequest,
+  PromptTokenSource,
   RawHeaders,
 } from './types.ts';
 import { Exchange, type ExchangeWatcher } from './exchange.ts';
+import { promptsAskedAtOnce } from './prompt-questions.ts';
+import { createPromptTokens } from './prompt-tokens.ts';
+import type { Answer } from './questions.ts';
 import { askedAtOnce, createTokenCounts, type TokenCounts } from './token-counts.ts';
 import { upstreamError } from './upstream-error.ts';
 
@@ -31,13 +35,15 @@ export interface RemoteOptions {
   readonly idleMs: number;
   /** The tokenizer of the server's model when it is known locally. */
   readonly tokenizer: TextTokenizer | null;
+  /** Its chat template, where the folder of the tokenizer has one. */
+  readonly template?: ChatTemplate | null;
 }
 
 /** A probe may take this long; detection as a whole waits for two in a row. */
 const probeMs = 1000;
 const probeBytes = 1 << 20;
-/** A counted text's token ids come with the count. */
-const countBytes = 8 << 20;
+/** Answers to questions beside the requests; token ids may come as text, a few bytes each. */
+const answerBytes = 16 << 20;
 /** Least time between two attempts to find out what the server is. */
 const detectAgainMs = 10_000;
 
@@ -100,8 +106,10 @@ class RemoteBackend implements Backend {
     },
   };
   #counts: TokenCounts | null;
-  /** Connections for counting alone, opened when first needed: they never stand in a request's way. */
-  #countingPool: Pool | null = null;
+  readonly #template: ChatTemplate | null;
+  #promptTokens: PromptTokenSource;
+  /** Connections for questions alone, opened when first needed: they never stand in a request's way. */
+  #askingPool: Pool | null = null;
 
   constructor(options: RemoteOptions, base: Base) {
     this.#base = base;
@@ -110,7 +118,9 @@ class RemoteBackend implements Backend {
     this.#connectMs = options.connectMs;
     this.#kind = options.kind === 'auto' ? 'openai' : options.kind;
     this.#capabilities = capabilitiesOf(this.#kind);
+    this.#template = options.template ?? null;
     this.#counts = this.#createCounts();
+    this.#promptTokens = this.#createPromptTokens();
     this.#known = !this.#automatic;
     // Only what the operator wrote: the same after a restart and while the server is down.
     this.fingerprint = `remote:${base.origin}${base.prefix}`;
@@ -142,6 +152,10 @@ class RemoteBackend implements Backend {
     return this.#counts?.available === true ? this.#counts.count : null;
   }
 
+  get promptTokens(): PromptTokenSource {
+    return this.#promptTokens;
+  }
+
   forward(request: ForwardRequest, handler: ForwardHandler): ForwardHandle {
     const exchange = new Exchange(handler, this.#base.host, this.#watcher);
     this.#pool.dispatch(
@@ -170,7 +184,7 @@ class RemoteBackend implements Backend {
   }
 
   async close(): Promise<void> {
-    await Promise.all([this.#pool.destroy(), this.#countingPool?.destroy()]);
+    await Promise.all([this.#pool.destroy(), this.#askingPool?.destroy()]);
   }
 
   /** Fills kind and capabilities from the server's answers; leaves them alone when there are none. */
@@ -184,6 +198,7 @@ class RemoteBackend implements Backend {
     this.#capabilities = capabilitiesOf(this.#kind, contextOf(detected, this.#kind));
     // What the last server refused this one may do.
     this.#counts = this.#createCounts();
+    this.#promptTokens = this.#createPromptTokens();
   }
 
   /** The server is up: a good time to find out what it is, if that failed before or it was down meanwhile. */
@@ -194,28 +209,33 @@ class RemoteBackend implements Backend {
   #createCounts(): TokenCounts | null {
     const route = this.#capabilities.tokenizeRoute;
     if (route === null) return null;
-    return createTokenCounts(this.#kind, (body, signal) => this.#count(route, body, signal));
+    return createTokenCounts(this.#kind, (body, signal) => this.ask(route, body, signal));
+  }
+
+  #createPromptTokens(): PromptTokenSource {
+    return createPromptTokens({
+      kind: this.#kind,
+      ask: (route, body, signal) => this.ask(route, body, signal),
+      tokenizer: this.tokenizer,
+      template: this.#template,
+    });
   }
 
   /** Clients' credentials are not ours to use: a server that wants some answers 401, and is not asked again. */
-  async #count(
-    route: string,
-    body: string,
-    signal: AbortSignal,
-  ): Promise<{ status: number; json: unknown }> {
-    this.#countingPool ??= new Pool(this.#base.origin, {
-      connections: askedAtOnce,
+  async ask(route: string, body: string, signal: AbortSignal): Promise<Answer> {
+    this.#askingPool ??= new Pool(this.#base.origin, {
+      connections: askedAtOnce + promptsAskedAtOnce,
       pipelining: 1,
       connect: { timeout: this.#connectMs },
     });
-    const answer = await this.#countingPool.request({
+    const answer = await this.#askingPool.request({
       method: 'POST',
       path: this.#base.prefix + route,
       headers: { 'content-type': 'application/json', accept: 'application/json' },
       body,
       signal,
     });
-    const text = await boundedText(answer.body, countBytes);
+    const text = await boundedText(answer.body, answerBytes);
     return { status: answer.statusCode, json: parseJson(text) };
   }
 

@@ -62,6 +62,26 @@ export type CountTokens = (
   options: CountTokensOptions,
 ) => Promise<readonly (number | null)[]>;
 
+/** Token ids of a prompt. `exact`: what the server itself makes of it; else as near as can be told. */
+export interface PromptTokens {
+  readonly tokens: Uint32Array;
+  readonly exact: boolean;
+}
+
+export interface PromptTokenSource {
+  /**
+   * Tokens of the prompt in the final bytes of a forwarded body. May ask the server: give it little time. null = not
+   * known (images, a template that refuses, no template and a server that does not tell). Never rejects.
+   * @param path Path of the request, without query
+   */
+  of(body: Uint8Array, path: string, signal: AbortSignal): Promise<PromptTokens | null>;
+  /**
+   * Tells how many prompt tokens the server reported for a result of `of`: that is how it is known which requests are
+   * exact where the server cannot be asked, and which are not where it says one thing and counts another.
+   */
+  confirm(result: PromptTokens, reported: number): void;
+}
+
 export interface Backend {
   readonly kind: BackendKind;
   /** Label for headers and metrics: kind and host:port, no credentials. */
@@ -73,6 +93,8 @@ export interface Backend {
   readonly tokenizer: TextTokenizer | null;
   /** Asks the server to count; left out or null = it is not known to do that. Takes time: never wait for it in a request's way. */
   readonly countTokens?: CountTokens | null;
+  /** Tells the tokens of prompts; left out = it cannot. */
+  readonly promptTokens?: PromptTokenSource;
   /** Does ahead of the first request what takes long, and says whether it worked; left out = nothing does. */
   start?(): Promise<void>;
   /** Sends once; never repeats a request whose bytes may have left. */
