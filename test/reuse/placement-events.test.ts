@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import {
   fakeReplica,
@@ -12,6 +13,7 @@ import {
   type TestClock,
 } from '../helpers/placed-replicas.ts';
 import { vllmBlockHashes } from '../../src/reuse/vllm-hash.ts';
+import type { RawKvBatch } from '../../src/reuse/placement-options.ts';
 import type { Forecast, Placement } from '../../src/reuse/types.ts';
 
 interface Asked {
@@ -154,6 +156,35 @@ test('seeds of the hash are found out', async () => {
     assert.deepEqual([forecast?.tokens, forecast?.exactness, reported], [384, 'exact', 384]);
     await placement.close();
   }
+});
+
+test('events of a real engine: block size, hash and seed are found out', async () => {
+  const file = new URL('../fixtures/reuse/vllm-kv-events.json', import.meta.url);
+  const revive = (_: string, value: unknown): unknown =>
+    typeof value === 'object' && value !== null && 'u64' in value
+      ? BigInt(String(value.u64))
+      : value;
+  const { batches } = JSON.parse(readFileSync(file, 'utf8'), revive) as {
+    batches: readonly RawKvBatch[];
+  };
+  const clock = testClock();
+  const fake = fakeReplica({ id: 'a' });
+  const placement = placementOver([fake], clock);
+  await settled();
+  // The first prompt's blocks came in one event.
+  const [first] = batches.flatMap(({ events }) => events as readonly { token_ids: number[] }[]);
+  const tokens = Uint32Array.of(...(first?.token_ids ?? []), 1);
+  // Up to the first gap of the recording.
+  for (const batch of batches.slice(0, 14)) fake.feed.listener?.onBatch(batch);
+  await settled();
+  const placed = sure(await placement.place(requestOf(tokens)));
+  await settled();
+  assert.deepEqual(placed.forecast(), {
+    tokens: tokens.length - 1,
+    exactness: 'exact',
+    blockTokens: 32,
+  });
+  await placement.close();
 });
 
 test('adapters are known from events, and their prompts kept apart', async () => {
