@@ -67,7 +67,7 @@ export interface RouterOptions {
 export const defaultRouterOptions: RouterOptions = {
   defaultPrefillRate: 5000,
   computeWeight: 1.5,
-  moveWeight: 8,
+  moveWeight: 48,
   activeWeight: 0.2,
   pressureFrom: 0.9,
   pressureWeight: 20,
