@@ -42,6 +42,8 @@ export interface RouterOptions {
    * stays behind there is of no use to anybody and evicts what is.
    */
   readonly moveWeight: number;
+  /** Leaving never costs more seconds than this: nobody waits behind a long queue to save a little computing. */
+  readonly moveSeconds: number;
   /** Cost of a replica whose KV memory is full of running requests. */
   readonly activeWeight: number;
   /** Above this share of KV in use the cost rises steeply: preemption is near. */
@@ -68,6 +70,7 @@ export const defaultRouterOptions: RouterOptions = {
   defaultPrefillRate: 5000,
   computeWeight: 1.5,
   moveWeight: 48,
+  moveSeconds: 20,
   activeWeight: 0.2,
   pressureFrom: 0.9,
   pressureWeight: 20,
@@ -160,7 +163,8 @@ function moveCost(
 ): number {
   if (home === undefined || home === view) return 0;
   const left = Math.max(0, home.hitTokens - view.hitTokens);
-  return (options.moveWeight * left) / (view.prefillRate ?? options.defaultPrefillRate);
+  const seconds = left / (view.prefillRate ?? options.defaultPrefillRate);
+  return Math.min(options.moveSeconds, options.moveWeight * seconds);
 }
 
 /** A sum that forgets: `value` at `from` as it counts at `now` (both ms). */

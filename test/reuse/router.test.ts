@@ -80,7 +80,7 @@ test('a conversation leaves when its replica is far behind, and only then', () =
   const goes = (queuedTokens: number): number | undefined =>
     chooseReplica(request(4000, 'a'), [home(queuedTokens), view('b')])?.replica;
   assert.equal(goes(0), 0);
-  // Staying costs 0.2 s and the queue; leaving 4 s of computing, weighted, and 8 times the 3.8 s that are thrown away.
+  // Staying costs 0.2 s and the queue; leaving 4 s of computing, weighted, and for the 3.8 s thrown away 20 at most.
   assert.equal(goes(20_000), 0);
   assert.equal(goes(60_000), 1);
 });
