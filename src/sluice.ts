@@ -1,16 +1,16 @@
 /** The composition root: the only place that constructs services and wires them together. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { createEmbeddedBackend } from './backends/embedded.ts';
-import { createRemoteBackend } from './backends/remote.ts';
 import type { Backend } from './backends/types.ts';
 import { createCompressor } from './compress/create.ts';
 import type { Compressor, CompressorDeps } from './compress/types.ts';
 import { parseConfig } from './config/load.ts';
 import type { Config } from './config/types.ts';
 import { systemClock } from './core/clock.ts';
+import { SluiceError } from './core/errors.ts';
 import type { BaselineName, MethodName } from './core/method.ts';
+import { createDecisions, policyOf } from './decisions.ts';
+import { packageFolder, scoutFolder } from './folders.ts';
 import { createGateway } from './gateway/gateway.ts';
 import type { CompressTextInput, CompressTextResult, Gateway } from './gateway/types.ts';
 import { createServer, type ProxyServer } from './http/server.ts';
@@ -18,19 +18,13 @@ import { defectFields } from './observe/defect.ts';
 import { modelFolder } from './models.ts';
 import { createObserver } from './observe/observer.ts';
 import type { Observer } from './observe/types.ts';
-import { createMemoryLedger } from './reuse/memory-ledger.ts';
-import { createReuse } from './reuse/reuse.ts';
-import type { Ledger, Reuse } from './reuse/types.ts';
 import { createScorers, type ScorerPool } from './score/create.ts';
+import { createBackends, placementOf } from './servers.ts';
 import { loadTokenizer } from './tokenize/load.ts';
 import { version } from './version.ts';
 import type { TextTokenizer } from './tokenize/types.ts';
 
-/** Folder of the package: models/, openapi.yaml and package.json lie there, in a checkout and when installed. */
-export const packageFolder: string = fileURLToPath(new URL('..', import.meta.url));
-
-/** Folder of the shipped causal model. */
-export const scoutFolder: string = join(packageFolder, 'models', 'scout');
+export { packageFolder, scoutFolder };
 
 export interface Sluice {
   readonly config: Config;
@@ -54,19 +48,23 @@ export async function createSluice(input: unknown = {}): Promise<Sluice> {
   const config = parseConfig(input);
   const observer = createObserver({ ...config.log, version });
   const scorers = await scorersOf(config);
-  const { backend, tokenizer } = await backendOf(config).catch(async (error: unknown) => {
-    await scorers.close();
-    throw error;
-  });
+  const { backends, backend, tokenizer } = await backendsOf(config).catch(
+    async (error: unknown) => {
+      await scorers.close();
+      throw error;
+    },
+  );
   const compressors = compressorSource({ tokenizer, scorers, tier: config.compress.tier });
-  const ledger = createMemoryLedger({ maxBytes: config.limits.decisions_bytes });
+  const placement = placementOf(config, backends, observer);
+  const { ledger, reuse } = await createDecisions(config, { backend, placement, observer });
   const gateway = createGateway({
     config,
-    backends: [backend],
-    placement: null,
+    backends,
+    placement,
     tokenizer,
     compressors,
-    reuse: reuseOf(config, { backend, ledger, observer }),
+    reuse,
+    policy: policyOf(config, tokenizer.id),
     observer,
     clock: systemClock,
     checks: {
@@ -74,10 +72,12 @@ export async function createSluice(input: unknown = {}): Promise<Sluice> {
         ok: scorers.ready,
         detail: scorers.ready ? 'warm' : 'models are still warming up',
       }),
-      backend: () => backend.check(null),
+      backend: () => anyAnswers(backends),
     },
     close: async () => {
-      await Promise.all([backend.close(), scorers.close(), ledger.close()]);
+      await placement?.close();
+      const servers = backends.map((server) => server.close());
+      await Promise.all([...servers, scorers.close(), ledger.close()]);
     },
   });
   watchScorers(observer, scorers);
@@ -116,27 +116,6 @@ function scorersOf(config: Config): Promise<ScorerPool> {
   });
 }
 
-function reuseOf(
-  config: Config,
-  deps: { readonly backend: Backend; readonly ledger: Ledger; readonly observer: Observer },
-): Reuse {
-  const { backend, ledger, observer } = deps;
-  return createReuse({
-    ledger,
-    clock: systemClock,
-    backend: backend.kind,
-    fingerprint: backend.fingerprint,
-    position: null,
-    limitTokens: backend.capabilities.contextWindow,
-    rate: config.compress.rate,
-    maxConversations: 100_000,
-    ttlMs: null,
-    prefillRate: () => null,
-    storeMs: 500,
-    onFailure: (error) => observer.log.error(defectFields(error), 'the store of decisions failed'),
-  });
-}
-
 function serverOf(gateway: Gateway, observer: Observer, config: Config): ProxyServer {
   return createServer({
     gateway,
@@ -152,37 +131,31 @@ function serverOf(gateway: Gateway, observer: Observer, config: Config): ProxySe
   });
 }
 
-async function backendOf(
-  config: Config,
-): Promise<{ readonly backend: Backend; readonly tokenizer: TextTokenizer }> {
-  const backend = await createBackend(config);
-  try {
-    return { backend, tokenizer: tokenizerFor(backend) };
-  } catch (error) {
-    await backend.close();
-    throw error;
-  }
+/** Requests can be served as long as one server answers. */
+async function anyAnswers(
+  backends: readonly Backend[],
+): Promise<{ readonly ok: boolean; readonly detail: string }> {
+  const checks = await Promise.all(backends.map((backend) => backend.check(null)));
+  return {
+    ok: checks.some(({ ok }) => ok),
+    detail: checks.map(({ detail }) => detail).join('; '),
+  };
 }
 
-function createBackend(config: Config): Promise<Backend> {
-  const [url] = config.upstream;
-  if (url === undefined || config.backend === 'embedded') {
-    return createEmbeddedBackend({
-      folder: config.embedded.model ?? scoutFolder,
-      threads: config.score.threads,
-      maxTokens: config.embedded.max_tokens,
-      queue: config.embedded.queue,
-      maxBodyBytes: config.limits.max_body_bytes,
-    });
+async function backendsOf(config: Config): Promise<{
+  readonly backends: readonly Backend[];
+  readonly backend: Backend;
+  readonly tokenizer: TextTokenizer;
+}> {
+  const backends = await createBackends(config);
+  try {
+    const [backend] = backends;
+    if (backend === undefined) throw new SluiceError('INTERNAL', 'There is no backend');
+    return { backends, backend, tokenizer: tokenizerFor(backend) };
+  } catch (error) {
+    await Promise.all(backends.map((backend) => backend.close()));
+    throw error;
   }
-  return createRemoteBackend({
-    url,
-    kind: config.backend,
-    connectMs: config.limits.connect_ms,
-    headMs: config.limits.upstream_head_ms,
-    idleMs: config.limits.upstream_idle_ms,
-    tokenizer: config.tokenizer === null ? null : loadTokenizer(config.tokenizer),
-  });
 }
 
 /** The backend's own tokenizer when it is known; else the shipped one, whose counts are marked estimated. */

@@ -152,10 +152,13 @@ function reuseProblems({ reuse, upstream }: Settings): string[] {
     problems.push('reuse.store is redis, but reuse.redis_url is not set');
   if (reuse.salt === 'tenant' && reuse.salt_secret === null)
     problems.push('reuse.salt is tenant, but reuse.salt_secret is not set');
-  if (reuse.events.length > 0 && reuse.events.length !== upstream.length)
-    problems.push(
-      `reuse.events has ${reuse.events.length} entries for ${upstream.length} in upstream; write none for a server without events`,
-    );
+  for (const name of ['events', 'event_replays'] as const) {
+    const { length } = reuse[name];
+    if (length > 0 && length !== upstream.length)
+      problems.push(
+        `reuse.${name} has ${length} entries for ${upstream.length} in upstream; write none for a server without events`,
+      );
+  }
   return problems;
 }
 

@@ -65,6 +65,14 @@ export const reuseSchema = z.strictObject({
     .describe(
       "Where the upstreams publish their KV cache events (ZMQ; vLLM's `--kv-events-config`), in the order of `upstream`; empty = nowhere.",
     ),
+  event_replays: z
+    .array(z.string().refine(isEventsEndpoint))
+    .max(256)
+    .default([])
+    .meta({ expects: 'a list of tcp://host:port endpoints, or `none` where there is none' })
+    .describe(
+      'Where they repeat events that were missed (`replay_endpoint`), in the order of `upstream`; empty = nowhere.',
+    ),
   salt: z
     .enum(saltNames)
     .default('none')

@@ -111,6 +111,8 @@ export interface Config {
     readonly cache_seconds: number | null;
     /** Endpoints of the engines' KV events, in the order of `upstream`; `none` = it has none; empty = nobody has. */
     readonly events: readonly string[];
+    /** The same for the endpoints that repeat events. */
+    readonly event_replays: readonly string[];
     readonly salt: (typeof saltNames)[number];
     /** What salts are derived from. Never logged. */
     readonly salt_secret: string | null;

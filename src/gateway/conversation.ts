@@ -14,15 +14,19 @@ export function turnRequestOf(
   input: PrepareInput,
   request: ReadRequest,
   units: readonly Unit[],
-  options: { readonly settings: DecideSettings; readonly session: string | undefined },
+  options: {
+    readonly settings: DecideSettings;
+    readonly session: string | undefined;
+    readonly policy: string;
+  },
 ): TurnRequest {
   const { tenant, body } = input;
-  const { settings, session } = options;
+  const { settings, session, policy } = options;
   const firstUser = units.findIndex(({ messages }) =>
     messages.some(({ role }) => role === 'user' || role === null),
   );
   return {
-    scope: JSON.stringify([tenant, request.dialect, request.model]),
+    scope: JSON.stringify([tenant, request.dialect, request.model, policy]),
     model: request.model,
     session: session === undefined ? null : JSON.stringify([tenant, session]),
     units: units.map(({ messages }) =>

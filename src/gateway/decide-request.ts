@@ -42,6 +42,7 @@ export interface DecideRequestDeps extends Omit<DecideDeps, 'countTokens' | 'cou
   /** Token count of a text, cached by content, in steps. */
   readonly countSteps: (text: string) => Steps<number>;
   readonly reuse: Reuse;
+  readonly policy: string;
   /** Milliseconds for the whole request. */
   readonly deadlineMs: number;
   /** Requests with more UTF-16 units of text than this are not counted: that would hold up everybody else. */
@@ -77,7 +78,7 @@ async function decideAll(
   deps: DecideRequestDeps,
 ): Promise<DecidedRequest> {
   const units = planUnits(request);
-  const named = { settings: settings.forUnit(0), session };
+  const named = { settings: settings.forUnit(0), session, policy: deps.policy };
   const turnRequest = turnRequestOf(input, request, units, named);
   const turn = replay ? await deps.reuse.turn(turnRequest) : null;
   const unitDeps = countingDeps(request, deps);

@@ -30,6 +30,8 @@ export interface GatewayDeps {
   readonly tokenizer: TextTokenizer;
   readonly compressors: CompressorSource;
   readonly reuse: Reuse;
+  /** Label of everything that decides how a text is shortened: what another policy has decided is not replayed. */
+  readonly policy: string;
   readonly observer: Observer;
   readonly clock: Clock;
   /** Further readiness checks by name (models warm, ...). */

@@ -48,6 +48,8 @@ export interface PassDeps {
   readonly tokenizer: TextTokenizer;
   readonly compressors: CompressorSource;
   readonly reuse: Reuse;
+  /** Label of everything that decides how a text is shortened. */
+  readonly policy: string;
   readonly observer: Observer;
   readonly clock: Clock;
   /** Name of the backend, for reports. */
@@ -187,9 +189,10 @@ class BodyPasses implements Passes {
   }
 
   #decideDeps(tenant: string): DecideRequestDeps {
-    const { config, reuse, compressors, originals } = this.#deps;
+    const { config, reuse, policy, compressors, originals } = this.#deps;
     return {
       reuse,
+      policy,
       deadlineMs: config.limits.compress_ms,
       maxCountedChars: config.limits.compress_chars,
       mayFailOpen: (error) => this.mayFailOpen(error),

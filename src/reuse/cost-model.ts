@@ -22,13 +22,13 @@ export interface CostSource {
  * steps of four with hysteresis, so that they do not go back and forth with the load.
  */
 export function createCostSource(
-  backend: BackendKind,
+  backend: () => BackendKind,
   prefillRate: () => number | null,
 ): CostSource {
   let compressor: MeasuredRate = unmeasured;
   let compressStep: number | null = null;
   let prefillStep: number | null = null;
-  const priced = (model: string | null) => priceOf(backend, model ?? '');
+  const priced = (model: string | null) => priceOf(backend(), model ?? '');
   return {
     of(model) {
       const row = priced(model);

@@ -16,14 +16,14 @@ import type { Ledger, Reuse, ReuseTotals, Turn, TurnRequest, UnitDecision } from
 export interface ReuseOptions {
   readonly ledger: Ledger;
   readonly clock: Clock;
-  /** Decides prices and how long a cached prefix is believed in. */
-  readonly backend: BackendKind;
+  /** Decides prices and how long a cached prefix is believed in; may be found out while the process runs. */
+  readonly backend: () => BackendKind;
   /** Everything that makes cached KV interchangeable, as far as the servers tell. */
   readonly fingerprint: string;
   /** Position scheme of the served model; null = not known, one regime is assumed. */
   readonly position: PositionScheme | null;
   /** Context window in tokens; null = not known. */
-  readonly limitTokens: number | null;
+  readonly limitTokens: () => number | null;
   /** Share of the tokens that compressing is expected to leave: the operator's rate. */
   readonly rate: number;
   /** Conversations whose lessons are remembered. */
@@ -136,7 +136,7 @@ class Conversations implements Reuse {
     const { costs, clock, options } = this.#context;
     const { stored, lineage, domain } = found;
     const lifetime =
-      options.ttlMs ?? costs.lifetimeMs(request.model) ?? lifetimeMs[options.backend];
+      options.ttlMs ?? costs.lifetimeMs(request.model) ?? lifetimeMs[options.backend()];
     const alive = isAlive(stored?.at ?? null, clock.now(), lifetime);
     const mode = modeOf({ stored, keys: lineage, domain, alive });
     // Another conversation with the same instructions: nobody has edited anything.

@@ -73,7 +73,7 @@ export class ConversationTurn implements Turn {
         maxNewTokens: request.maxNewTokens ?? 0,
         shorter: null,
         expectedTurns: turnsAt(unit, request.leadingUnits),
-        limitTokens: options.limitTokens,
+        limitTokens: options.limitTokens(),
         regimeBorder: position === null ? null : regimeEnd(position, total),
       },
       { ...newSession, rate: options.rate, stopped: session.stopped },

@@ -2,6 +2,9 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import type { ChildProcessWithoutNullStreams } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 
 export interface Outcome {
   readonly status: number | null;
@@ -14,10 +17,18 @@ export interface CommandLine {
   readonly env?: Readonly<Record<string, string>>;
 }
 
+/** What tests forward must not be remembered for whoever runs them, nor the other way round. */
+const stateHome = mkdtempSync(join(tmpdir(), 'sluice-state-'));
+process.once('exit', () => rmSync(stateHome, { recursive: true, force: true }));
+
 /** The environment without settings of whoever runs the tests, and without colours. */
 function cleanEnvironment(): NodeJS.ProcessEnv {
   const names = Object.keys(process.env).filter((name) => !name.startsWith('SLUICE_'));
-  return { ...Object.fromEntries(names.map((name) => [name, process.env[name]])), NO_COLOR: '1' };
+  return {
+    ...Object.fromEntries(names.map((name) => [name, process.env[name]])),
+    NO_COLOR: '1',
+    XDG_STATE_HOME: stateHome,
+  };
 }
 
 /** Starts `sluice` with the sources of this checkout. */

@@ -102,6 +102,7 @@ export function testGateway(options: {
     ],
     placement: options.placement ?? null,
     tokenizer: fakeTokenizer,
+    policy: 'test',
     compressors: () => compressor,
     reuse:
       options.reuse ??

@@ -26,6 +26,7 @@ export function createModellessGateway(
     backends: [backend],
     placement: null,
     tokenizer,
+    policy: 'test',
     compressors: (method) => createCompressor(method, { tokenizer, scorers: noScorers }),
     reuse: testReuse(
       createMemoryLedger({ maxBytes: config.limits.decisions_bytes }),

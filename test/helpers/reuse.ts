@@ -11,10 +11,10 @@ export function testReuse(
   return createReuse({
     ledger,
     clock: systemClock,
-    backend: 'embedded',
+    backend: () => 'embedded',
     fingerprint: 'fake',
     position: null,
-    limitTokens: null,
+    limitTokens: () => null,
     rate,
     maxConversations: 1000,
     ttlMs: null,

@@ -1,0 +1,124 @@
+/** What is remembered of conversations, and where, as configured. */
+import { createHash } from 'node:crypto';
+import { join } from 'node:path';
+import type { Backend } from './backends/types.ts';
+import type { Config } from './config/types.ts';
+import { systemClock } from './core/clock.ts';
+import { defectFields } from './observe/defect.ts';
+import type { Observer } from './observe/types.ts';
+import { createMemoryLedger } from './reuse/memory-ledger.ts';
+import { createReuse } from './reuse/reuse.ts';
+import { createDiskLedger } from './reuse/stores/disk.ts';
+import type { StoredLedger } from './reuse/stores/types.ts';
+import type { Ledger, Placement, Reuse } from './reuse/types.ts';
+import { version } from './version.ts';
+
+/** Milliseconds that a call of the store may take before a request goes on without it. */
+const storeMs = 500;
+
+export interface Decisions {
+  readonly ledger: Ledger;
+  readonly reuse: Reuse;
+}
+
+/** A store that cannot be used is a warning, never an error: requests go on without it. */
+export async function createDecisions(
+  config: Config,
+  deps: {
+    readonly backend: Backend;
+    readonly placement: Placement | null;
+    readonly observer: Observer;
+  },
+): Promise<Decisions> {
+  const { backend, placement, observer } = deps;
+  const ledger = await createLedger(config, observer);
+  const { cache_seconds: cacheSeconds, max_conversations: maxConversations } = config.reuse;
+  const reuse = createReuse({
+    ledger,
+    clock: systemClock,
+    backend: () => backend.kind,
+    fingerprint: backend.fingerprint,
+    position: null,
+    limitTokens: () => backend.capabilities.contextWindow,
+    rate: config.compress.rate,
+    maxConversations,
+    ttlMs: cacheSeconds === null ? null : cacheSeconds * 1000,
+    prefillRate: () => prefillRateOf(placement),
+    storeMs,
+    onFailure: (error) => observer.log.error(defectFields(error), 'the store of decisions failed'),
+  });
+  observer.counter(
+    'sluice_store_errors_total',
+    'Calls of the store of decisions that failed or came too late',
+    () => reuse.totals().storeErrors,
+  );
+  observer.gauge(
+    'sluice_conversations',
+    'Conversations whose lessons are remembered',
+    () => reuse.totals().conversations,
+  );
+  observer.counter(
+    'sluice_stopped_conversations_total',
+    'Conversations that are not compressed any more because it cost more than it saved',
+    () => reuse.totals().stoppedSessions,
+  );
+  return { ledger, reuse };
+}
+
+async function createLedger(config: Config, observer: Observer): Promise<Ledger> {
+  const { reuse, limits, state_dir: stateDir } = config;
+  const onWarning = (message: string): void => observer.log.warn({}, message);
+  const { max_conversations: maxConversations } = reuse;
+  if (reuse.store === 'memory') {
+    return createMemoryLedger({ maxBytes: limits.decisions_bytes });
+  }
+  const ledger: StoredLedger = await createDiskLedger({
+    folder: join(stateDir, 'decisions'),
+    maxBytes: reuse.store_bytes,
+    maxConversations,
+    cacheBytes: limits.decisions_bytes,
+    onWarning,
+  });
+  watchStore(observer, ledger);
+  return ledger;
+}
+
+function watchStore(observer: Observer, ledger: StoredLedger): void {
+  const gauge = (name: string, help: string, read: () => number | null): void =>
+    observer.gauge(`sluice_store_${name}`, help, () => read() ?? Number.NaN);
+  gauge('available', '1 = decisions reach their store, 0 = they are in this process alone', () =>
+    ledger.stats().available ? 1 : 0,
+  );
+  gauge('decisions', 'Decisions in the store', () => ledger.stats().decisions);
+  gauge('bytes', 'Bytes that the store takes', () => ledger.stats().bytes);
+  gauge('pending', 'Decisions that wait to be written to the store', () => ledger.stats().pending);
+  observer.counter(
+    'sluice_store_fallbacks_total',
+    'Calls that were answered by this process alone, because the store could not be asked',
+    () => ledger.stats().fallbacks,
+  );
+  observer.counter(
+    'sluice_store_conflicts_total',
+    'Times that another process had decided the same text differently while the store was away',
+    () => ledger.stats().conflicts,
+  );
+}
+
+/** The fastest server's measured speed: compressing must pay even there. */
+function prefillRateOf(placement: Placement | null): number | null {
+  const rates = (placement?.state() ?? []).flatMap(
+    ({ prefillTokensPerSecond }) => prefillTokensPerSecond ?? [],
+  );
+  return rates.length === 0 ? null : Math.max(...rates);
+}
+
+/** Label of what decides how a text is shortened. With another one, conversations start anew: one miss each. */
+export function policyOf(config: Config, tokenizer: string): string {
+  const { enabled: _, on_failure: __, body_wishes: ___, ...compress } = config.compress;
+  const { model, classifier, vectors, table, pairs } = config.score;
+  const models = { model, classifier, vectors, table, pairs };
+  return createHash('sha256')
+    .update(JSON.stringify([version, tokenizer, compress, models]))
+    .digest('base64url')
+    .slice(0, 16);
+}

@@ -1,0 +1,91 @@
+/** The servers behind this Sluice, and who chooses among them. */
+import { createEmbeddedBackend } from './backends/embedded.ts';
+import { createKvEventFeed } from './backends/kv-event-feed.ts';
+import { createRemoteBackend } from './backends/remote.ts';
+import type { Backend } from './backends/types.ts';
+import type { Config } from './config/types.ts';
+import { systemClock } from './core/clock.ts';
+import { scoutFolder } from './folders.ts';
+import { defectFields } from './observe/defect.ts';
+import type { Observer } from './observe/types.ts';
+import { createPlacement } from './reuse/placement.ts';
+import type { KvFeed, PlacementReplica } from './reuse/placement-options.ts';
+import type { Placement } from './reuse/types.ts';
+import { loadTokenizer } from './tokenize/load.ts';
+
+/** One backend for each upstream, or the embedded one. @throws SluiceError MODEL_INVALID */
+export async function createBackends(config: Config): Promise<readonly Backend[]> {
+  const { upstream, backend: kind, limits } = config;
+  if (upstream.length === 0 || kind === 'embedded') return [await embeddedBackend(config)];
+  const tokenizer = config.tokenizer === null ? null : loadTokenizer(config.tokenizer);
+  return Promise.all(
+    upstream.map((url) =>
+      createRemoteBackend({
+        url,
+        kind,
+        connectMs: limits.connect_ms,
+        headMs: limits.upstream_head_ms,
+        idleMs: limits.upstream_idle_ms,
+        tokenizer,
+      }),
+    ),
+  );
+}
+
+function embeddedBackend(config: Config): Promise<Backend> {
+  return createEmbeddedBackend({
+    folder: config.embedded.model ?? scoutFolder,
+    threads: config.score.threads,
+    maxTokens: config.embedded.max_tokens,
+    queue: config.embedded.queue,
+    maxBodyBytes: config.limits.max_body_bytes,
+  });
+}
+
+/** null = there is nothing to choose and nothing to watch: the embedded backend answers. */
+export function placementOf(
+  config: Config,
+  backends: readonly Backend[],
+  observer: Observer,
+): Placement | null {
+  const { reuse, upstream } = config;
+  if (upstream.length === 0) return null;
+  return createPlacement({
+    replicas: backends.map((backend, at) => replicaOf(backend, feedOf(config, at))),
+    clock: systemClock,
+    salt: reuse.salt,
+    secret: reuse.salt_secret,
+    pinSlots: reuse.pin_slots,
+    onDefect: (error) =>
+      observer.log.error(defectFields(error), 'placement worked around a defect'),
+  });
+}
+
+function replicaOf(backend: Backend, events: KvFeed | null): PlacementReplica {
+  return {
+    id: backend.name,
+    facts: () => ({
+      kind: backend.kind,
+      fingerprint: backend.fingerprint,
+      blockTokens: null,
+      contextWindow: backend.capabilities.contextWindow,
+      capacityTokens: null,
+      slots: null,
+      position: null,
+    }),
+    promptTokens: async (body, path, signal) =>
+      (await backend.promptTokens?.of(body, path, signal)) ?? null,
+    events,
+    check: (signal) => backend.check(signal),
+  };
+}
+
+function feedOf({ reuse }: Config, at: number): KvFeed | null {
+  const endpoint = named(reuse.events[at]);
+  if (endpoint === null) return null;
+  return createKvEventFeed({ endpoint, replayEndpoint: named(reuse.event_replays[at]) });
+}
+
+function named(endpoint: string | undefined): string | null {
+  return endpoint === undefined || endpoint === 'none' ? null : endpoint;
+}
