@@ -102,15 +102,14 @@ export class RedisConnection {
   }
 
   async #send(command: readonly string[], ms: number): Promise<unknown> {
-    const timer = new AbortController();
-    const answer = this.#client.sendCommand([...command]);
-    const late = delay(ms, null, { signal: timer.signal }).then(() => {
-      throw new RedisAway(`no answer within ${ms} ms`);
+    const late = new RedisAway(`no answer within ${ms} ms`);
+    let timer: NodeJS.Timeout | undefined;
+    const answer = new Promise((resolve, reject) => {
+      timer = setTimeout(() => reject(late), ms);
+      this.#client.sendCommand([...command]).then(resolve, reject);
     });
-    late.catch(() => {});
-    answer.catch(() => {});
     try {
-      const result = await Promise.race([answer, late]);
+      const result = await answer;
       this.#health = nextHealth(this.#health, { type: 'success' }, this.#now(), breaker);
       return result;
     } catch (cause) {
@@ -119,7 +118,7 @@ export class RedisConnection {
       if (this.trouble !== null) this.#lost(describe(cause));
       throw cause instanceof RedisAway ? cause : new RedisAway(describe(cause), { cause });
     } finally {
-      timer.abort();
+      clearTimeout(timer);
     }
   }
 
