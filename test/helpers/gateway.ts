@@ -80,6 +80,7 @@ export function testGateway(options: {
   /** Default: one over the ledger. */
   readonly reuse?: Reuse;
   readonly placement?: Placement;
+  readonly policy?: string;
   readonly observer?: Observer;
   /** Default: one that forwards nothing. */
   readonly backend?: Backend;
@@ -102,7 +103,7 @@ export function testGateway(options: {
     ],
     placement: options.placement ?? null,
     tokenizer: fakeTokenizer,
-    policy: 'test',
+    policy: options.policy ?? 'test',
     compressors: () => compressor,
     reuse:
       options.reuse ??
