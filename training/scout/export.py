@@ -1,7 +1,8 @@
 """Export a checkpoint, verify what was exported, and write the model folder.
 
     python -m scout.export --work DIR --checkpoint DIR/run/decay.pt --out ../models/scout     # graphs, manifest, card
-    python -m scout.export --work DIR --checkpoint DIR/run/decay.pt --hf FOLDER --gguf FILE   # for other servers
+    python -m scout.export --model ../models/scout --hf FOLDER --gguf FILE                    # the shipped weights for other servers
+    python -m scout.export --work DIR --checkpoint DIR/run/decay.pt --hf FOLDER --gguf FILE   # those of a checkpoint
 """
 import argparse
 import hashlib
@@ -21,7 +22,8 @@ from . import graphs
 from .card import write_card
 from .corpus import GROUPS
 from .data import validation
-from .model import Scout
+from .model import Scout, preset
+from .restore import weights
 from .tokenizer import BOS, EOS, LLAMA_CPP_PRE, PAD, SPECIALS
 from .train import evaluate
 
@@ -36,6 +38,16 @@ def load(path):
             v.copy_(v.to(torch.float16).to(torch.float32))      # what every export holds exactly
     m.load_state_dict(c["model"])
     return m.eval(), c
+
+
+def load_shipped(folder):
+    """The weights of a model folder, out of its engine.onnx; they were rounded to float16 when it was made, so nothing is lost."""
+    with open(os.path.join(folder, "config.json")) as f:
+        c = json.load(f)
+    cfg = {k: c[k] for k in preset("cpu")["model"]}
+    m = Scout(cfg)
+    m.load_state_dict(weights(folder, cfg)[0])
+    return m.eval(), cfg
 
 
 def session(path, threads=1):
@@ -238,8 +250,9 @@ def port(rows):
 
 def main():
     a = argparse.ArgumentParser()
-    a.add_argument("--work", required=True)
-    a.add_argument("--checkpoint", required=True)
+    a.add_argument("--work", help="folder of tokenizer.json and the validation tokens; needed with --checkpoint")
+    a.add_argument("--checkpoint", help="weights of a training run")
+    a.add_argument("--model", help="weights and tokenizer of a model folder, in place of --work and --checkpoint; for --hf and --gguf")
     a.add_argument("--out", help="model folder: graphs, tokenizer, manifest, card")
     a.add_argument("--hf", help="also write a Hugging Face folder here")
     a.add_argument("--gguf", help="also write a GGUF file here")
@@ -250,9 +263,14 @@ def main():
     a.add_argument("--threads", type=int, default=1)
     a = a.parse_args()
     torch.set_num_threads(a.threads)
-    m, ck = load(a.checkpoint)
-    cfg = ck["config"]
-    tokenizer = os.path.join(a.work, "tokenizer.json")
+    if bool(a.model) == bool(a.checkpoint and a.work) or (a.model and a.out):
+        raise SystemExit("either --model (with --hf, --gguf), or --work and --checkpoint")
+    if a.model:
+        m, cfg = load_shipped(a.model)
+    else:
+        m, ck = load(a.checkpoint)
+        cfg = ck["config"]
+    tokenizer = os.path.join(a.model or a.work, "tokenizer.json")
     if a.hf:
         write_hf(a.hf, m, cfg, a.context, tokenizer)
     if a.gguf:

@@ -5,6 +5,7 @@ import tempfile
 import unittest
 
 import numpy as np
+import onnx
 import onnxruntime as ort
 import torch
 import torch.nn.functional as F
@@ -13,7 +14,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(__file__), ".."))
 from scout import graphs  # noqa: E402
 from scout.corpus import GROUPS  # noqa: E402
 from scout.data import Stream  # noqa: E402
-from scout.export import engine_nll, plain_feed, reference  # noqa: E402
+from scout.export import dump, engine_nll, hf_config, load_shipped, plain_feed, reference  # noqa: E402
 from scout.model import Scout, preset  # noqa: E402
 
 torch.set_num_threads(1)
@@ -92,6 +93,17 @@ class Graphs(unittest.TestCase):
         last = self.eng.run(None, dict(f, logits_from=np.array([-1], np.int64)))[0]
         self.assertEqual(last.shape, (1, 1, 300))
         self.assertLess(np.abs(last[0, 0] - z[0, -1]).max(), 1e-4)
+
+    def test_weights_come_back_from_the_exported_engine(self):
+        m = model()
+        with tempfile.TemporaryDirectory() as d:
+            onnx.save(graphs.engine({k: p.numpy() for k, p in m.state_dict().items()}, CFG), os.path.join(d, "engine.onnx"))
+            dump(os.path.join(d, "config.json"), hf_config(CFG, CFG["max_position_embeddings"]))
+            dump(os.path.join(d, "manifest.json"), {"training": {"tokens": 5}})
+            back, cfg = load_shipped(d)
+        self.assertEqual(cfg, CFG)
+        for k, p in m.state_dict().items():
+            self.assertTrue(torch.equal(p, back.state_dict()[k]), k)
 
 
 if __name__ == "__main__":
