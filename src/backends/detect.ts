@@ -6,6 +6,7 @@ export interface ProbeAnswer {
   readonly status: number;
   /** Value of the `server` response header, or null. */
   readonly server: string | null;
+  readonly text: string;
   /** Parsed JSON body, or undefined when it was none. */
   readonly json: unknown;
 }

@@ -15,11 +15,14 @@ import type {
   ForwardRequest,
   PromptTokenSource,
   RawHeaders,
+  ServerLimits,
 } from './types.ts';
 import { Exchange, type ExchangeWatcher } from './exchange.ts';
 import { promptsAskedAtOnce } from './prompt-questions.ts';
+import { learnLimits, noLimits } from './limits.ts';
 import { createPromptTokens } from './prompt-tokens.ts';
 import type { Answer } from './questions.ts';
+import { resetCache } from './reset.ts';
 import { askedAtOnce, createTokenCounts, type TokenCounts } from './token-counts.ts';
 import { upstreamError } from './upstream-error.ts';
 
@@ -96,7 +99,8 @@ class RemoteBackend implements Backend {
   readonly #connectMs: number;
   #kind: BackendKind;
   #capabilities: BackendCapabilities;
-  #known: boolean;
+  #limits: ServerLimits = noLimits;
+  #known = false;
   #nextDetection = 0;
   readonly #watcher: ExchangeWatcher = {
     onAnswer: () => this.#answered(),
@@ -121,7 +125,6 @@ class RemoteBackend implements Backend {
     this.#template = options.template ?? null;
     this.#counts = this.#createCounts();
     this.#promptTokens = this.#createPromptTokens();
-    this.#known = !this.#automatic;
     // Only what the operator wrote: the same after a restart and while the server is down.
     this.fingerprint = `remote:${base.origin}${base.prefix}`;
     // One request per connection: an LLM answer takes seconds, and a request behind another must never wait or be
@@ -146,6 +149,10 @@ class RemoteBackend implements Backend {
 
   get capabilities(): BackendCapabilities {
     return this.#capabilities;
+  }
+
+  get limits(): ServerLimits {
+    return this.#limits;
   }
 
   get countTokens(): CountTokens | null {
@@ -183,6 +190,12 @@ class RemoteBackend implements Backend {
     }
   }
 
+  resetCache(signal: AbortSignal): Promise<boolean> {
+    const ask = (route: string, body: string, until: AbortSignal): Promise<Answer> =>
+      this.ask(route, body, until);
+    return resetCache({ kind: this.#kind, slots: this.#limits.slots, ask }, signal);
+  }
+
   async close(): Promise<void> {
     await Promise.all([this.#pool.destroy(), this.#askingPool?.destroy()]);
   }
@@ -195,7 +208,12 @@ class RemoteBackend implements Backend {
     this.#known = true;
     // `openai` says only that nothing was recognised: a server that still loads its model answers so too.
     if (this.#automatic && detected.kind !== 'openai') this.#kind = detected.kind;
-    this.#capabilities = capabilitiesOf(this.#kind, contextOf(detected, this.#kind));
+    const limits = await learnLimits(this.#kind, (path) => this.#probe(path));
+    this.#limits = {
+      ...limits,
+      contextWindow: contextOf(detected, this.#kind) ?? limits.contextWindow,
+    };
+    this.#capabilities = capabilitiesOf(this.#kind, this.#limits.contextWindow);
     // What the last server refused this one may do.
     this.#counts = this.#createCounts();
     this.#promptTokens = this.#createPromptTokens();
@@ -261,6 +279,7 @@ class RemoteBackend implements Backend {
       return {
         status: statusCode,
         server: typeof server === 'string' ? server : null,
+        text,
         json: parseJson(text),
       };
     } catch {

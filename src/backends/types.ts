@@ -19,6 +19,17 @@ export interface BackendCapabilities {
   readonly noticesAbort: boolean | null;
 }
 
+/** What a server's configuration says about its cache; null = not known. */
+export interface ServerLimits {
+  /** Tokens of a cache block: reuse comes in whole ones. */
+  readonly blockTokens: number | null;
+  /** Tokens of KV that fit. */
+  readonly capacityTokens: number | null;
+  /** Slots of a server that keeps one prompt in each. */
+  readonly slots: number | null;
+  readonly contextWindow: number | null;
+}
+
 /** Raw header list as node:http and undici use it: name, value, name, value, ... */
 export type RawHeaders = readonly string[];
 
@@ -93,6 +104,10 @@ export interface Backend {
   readonly tokenizer: TextTokenizer | null;
   /** Asks the server to count; left out or null = it is not known to do that. Takes time: never wait for it in a request's way. */
   readonly countTokens?: CountTokens | null;
+  /** As found out last; left out = nothing is known. */
+  readonly limits?: ServerLimits;
+  /** Empties the prompt cache, where the server can do that and it is allowed; says whether it was done. Never rejects. */
+  resetCache?(signal: AbortSignal): Promise<boolean>;
   /** Tells the tokens of prompts; left out = it cannot. */
   readonly promptTokens?: PromptTokenSource;
   /** Does ahead of the first request what takes long, and says whether it worked; left out = nothing does. */

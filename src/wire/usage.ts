@@ -33,7 +33,9 @@ interface Counts {
  * - Anthropic: `usage.input_tokens` counts what was neither read from nor written to the cache; the prompt is the
  *   sum with `cache_creation_input_tokens` and `cache_read_input_tokens`
  * - llama.cpp: `timings.cache_n + prompt_n` is the prompt, where `usage` is missing
- * - Ollama: `prompt_eval_count`, `eval_count`
+ * - SGLang's own route: `meta_info.prompt_tokens`, `completion_tokens`, `cached_tokens`
+ * - DeepSeek: `usage.prompt_cache_hit_tokens`; Moonshot: `usage.cached_tokens`
+ * - Ollama: `prompt_eval_count`, `eval_count`; how much of a prompt was cached it does not tell
  *
  * @param head first bytes of the response; may be cut anywhere
  * @param tail last bytes; may begin anywhere, and may overlap with `head`
@@ -53,6 +55,8 @@ export function readUsage(head: Uint8Array, tail: Uint8Array): Usage | null {
     const last = text.slice(-lastBytes);
     const timings = objectUnder(last, 'timings', 'last');
     if (timings !== null) addTimings(counts, timings);
+    const info = objectUnder(last, 'meta_info', 'last');
+    if (info !== null) addUsage(counts, info);
     // the first and the last report are enough: what lies between is replaced by the last
     for (const end of ['first', 'last'] as const) {
       const usage = objectUnder(text, 'usage', end);
@@ -77,7 +81,11 @@ function addUsage(counts: Counts, usage: Fields): void {
   counts.prompt = count(usage, 'prompt_tokens') ?? counts.prompt;
   counts.completion =
     count(usage, 'completion_tokens') ?? count(usage, 'output_tokens') ?? counts.completion;
-  counts.cached = (details === null ? null : count(details, 'cached_tokens')) ?? counts.cached;
+  counts.cached =
+    (details === null ? null : count(details, 'cached_tokens')) ??
+    count(usage, 'cached_tokens') ??
+    count(usage, 'prompt_cache_hit_tokens') ??
+    counts.cached;
   counts.input = count(usage, 'input_tokens') ?? counts.input;
   counts.cacheRead = count(usage, 'cache_read_input_tokens') ?? counts.cacheRead;
   counts.cacheWritten = count(usage, 'cache_creation_input_tokens') ?? counts.cacheWritten;
