@@ -8,6 +8,7 @@ import { register as registerEval } from './eval/register.ts';
 import * as explain from './explain.ts';
 import { describeFailure, tell, UsageError, usageStatus } from './io.ts';
 import * as models from './models.ts';
+import * as plan from './plan.ts';
 import * as serve from './serve.ts';
 
 /** Adds one command to the program. */
@@ -18,6 +19,7 @@ const commands: readonly Register[] = [
   compress.register,
   explain.register,
   models.register,
+  plan.register,
   doctor.register,
   registerEval,
 ];

@@ -1,0 +1,62 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, test } from 'node:test';
+import { render } from '../../src/cli/plan.ts';
+import type { ConversationPlan } from '../../src/plan-conversation.ts';
+import { runAll } from './helpers.ts';
+
+const folder = mkdtempSync(join(tmpdir(), 'sluice-plan-'));
+after(() => rmSync(folder, { recursive: true, force: true }));
+
+const file = join(folder, 'conversation.json');
+const messages = [
+  { role: 'user', content: 'What is the capital of France?' },
+  { role: 'assistant', content: 'Paris.' },
+  { role: 'user', content: 'And of Spain?' },
+];
+writeFileSync(file, JSON.stringify({ model: 'gpt-4o', messages }));
+const broken = join(folder, 'broken.json');
+writeFileSync(broken, '{"messages": [');
+
+test('plan: a row for each turn and the sum; other input is refused with a reason', async () => {
+  const found = await runAll({
+    table: { args: ['plan', file, '--backend', 'openai'] },
+    json: { args: ['plan', file, '--json'] },
+    broken: { args: ['plan', broken] },
+  });
+  assert.equal(found.table.status, 0, found.table.stderr);
+  assert.match(found.table.stdout, /^turn\s+mode/);
+  assert.match(found.table.stdout, /\n +1 +cold .*\n +2 +extend /);
+  assert.match(found.table.stdout, /prices of openai as of \d{4}-\d\d-\d\d/);
+  const plan = JSON.parse(found.json.stdout) as ConversationPlan;
+  assert.equal(plan.turns.length, 2);
+  assert.equal(plan.unit, 'ms');
+  assert.equal(found.broken.status, 1);
+  assert.match(found.broken.stderr, /not JSON/);
+});
+
+test('plan: the table names what is forwarded, reused and computed', () => {
+  const turn = {
+    turn: 1,
+    mode: 'extend',
+    epoch: 0,
+    decision: 'compressed',
+    admission: 'pays',
+    tokensBefore: 900,
+    tokensAfter: 400,
+    reusedBefore: 320,
+    reusedAfter: 160,
+    costBefore: 580,
+    costAfter: 240,
+  } as const;
+  const text = render({
+    turns: [turn],
+    unit: 'ms',
+    total: { before: 580, after: 240 },
+    assumptions: ['nothing'],
+  });
+  assert.match(text, /1\s+extend\s+900\s+400\s+160\s+240\s+240\s+580\s+compressed/);
+  assert.match(text, /In all 240 against 580 ms until the answers begin \(41 %\)\./);
+});
