@@ -21,20 +21,21 @@ const broken = join(folder, 'broken.json');
 writeFileSync(broken, '{"messages": [');
 
 test('plan: a row for each turn and the sum; other input is refused with a reason', async () => {
-  const found = await runAll({
-    table: { args: ['plan', file, '--backend', 'openai'] },
-    json: { args: ['plan', file, '--json'] },
-    broken: { args: ['plan', broken] },
-  });
-  assert.equal(found.table.status, 0, found.table.stderr);
-  assert.match(found.table.stdout, /^turn\s+mode/);
-  assert.match(found.table.stdout, /\n +1 +cold .*\n +2 +extend /);
-  assert.match(found.table.stdout, /prices of openai as of \d{4}-\d\d-\d\d/);
-  const plan = JSON.parse(found.json.stdout) as ConversationPlan;
+  const [table, json, failed] = await runAll([
+    { args: ['plan', file, '--backend', 'openai'] },
+    { args: ['plan', file, '--json'] },
+    { args: ['plan', broken] },
+  ]);
+  assert.ok(table && json && failed);
+  assert.equal(table.status, 0, table.stderr);
+  assert.match(table.stdout, /^turn\s+mode/);
+  assert.match(table.stdout, /\n +1 +cold .*\n +2 +extend /);
+  assert.match(table.stdout, /prices of openai as of \d{4}-\d\d-\d\d/);
+  const plan = JSON.parse(json.stdout) as ConversationPlan;
   assert.equal(plan.turns.length, 2);
   assert.equal(plan.unit, 'ms');
-  assert.equal(found.broken.status, 1);
-  assert.match(found.broken.stderr, /not JSON/);
+  assert.equal(failed.status, 1);
+  assert.match(failed.stderr, /not JSON/);
 });
 
 test('plan: the table names what is forwarded, reused and computed', () => {
