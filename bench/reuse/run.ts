@@ -133,7 +133,10 @@ function sluiceConfig(running: readonly Engine[], kind: string, rate: number): s
     compress: { rate },
     state_dir: join(folder, 'state'),
     ...(kind === 'vllm' ? { tokenizer: process.env['SLUICE_IT_HF'] } : {}),
-    ...(events.length === 0 ? {} : { reuse: { events } }),
+    reuse: {
+      events: events.map(({ endpoint }) => endpoint),
+      event_replays: events.map(({ replay }) => replay),
+    },
   };
   writeFileSync(file, JSON.stringify(config));
   return file;
