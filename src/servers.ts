@@ -10,6 +10,7 @@ import { defectFields } from './observe/defect.ts';
 import type { Observer } from './observe/types.ts';
 import { createPlacement } from './reuse/placement.ts';
 import type { KvFeed, PlacementReplica } from './reuse/placement-options.ts';
+import { secretIn } from './reuse/salt.ts';
 import type { Placement } from './reuse/types.ts';
 import { loadTokenizer } from './tokenize/load.ts';
 
@@ -54,7 +55,7 @@ export function placementOf(
     replicas: backends.map((backend, at) => replicaOf(backend, feedOf(config, at))),
     clock: systemClock,
     salt: reuse.salt,
-    secret: reuse.salt_secret,
+    secret: reuse.salt === 'tenant' ? (reuse.salt_secret ?? secretIn(config.state_dir)) : null,
     pinSlots: reuse.pin_slots,
     onDefect: (error) =>
       observer.log.error(defectFields(error), 'placement worked around a defect'),
@@ -66,7 +67,8 @@ function replicaOf(backend: Backend, events: KvFeed | null): PlacementReplica {
     id: backend.name,
     facts: () => ({
       kind: backend.kind,
-      fingerprint: backend.fingerprint,
+      // All upstreams serve one model: what one of them says about a prompt's ids holds for those like it.
+      fingerprint: backend.kind,
       blockTokens: null,
       contextWindow: backend.capabilities.contextWindow,
       capacityTokens: null,
@@ -75,6 +77,7 @@ function replicaOf(backend: Backend, events: KvFeed | null): PlacementReplica {
     }),
     promptTokens: async (body, path, signal) =>
       (await backend.promptTokens?.of(body, path, signal)) ?? null,
+    confirm: (told, promptTokens) => backend.promptTokens?.confirm(told, promptTokens),
     events,
     check: (signal) => backend.check(signal),
   };

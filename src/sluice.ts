@@ -123,6 +123,7 @@ function serverOf(gateway: Gateway, observer: Observer, config: Config): ProxySe
     openapi: readFileSync(join(packageFolder, 'openapi.yaml'), 'utf8'),
     maxBodyBytes: config.limits.max_body_bytes,
     trustTenantHeader: config.tenant.trust_header,
+    affinityHeader: config.reuse.affinity_header,
     metrics: async () => ({
       contentType: observer.metricsType,
       text: await observer.metricsText(),

@@ -150,8 +150,6 @@ function reuseProblems({ reuse, upstream }: Settings): string[] {
   const problems: string[] = [];
   if (reuse.store === 'redis' && reuse.redis_url === null)
     problems.push('reuse.store is redis, but reuse.redis_url is not set');
-  if (reuse.salt === 'tenant' && reuse.salt_secret === null)
-    problems.push('reuse.salt is tenant, but reuse.salt_secret is not set');
   for (const name of ['events', 'event_replays'] as const) {
     const { length } = reuse[name];
     if (length > 0 && length !== upstream.length)

@@ -13,6 +13,11 @@ function isRedisUrl(value: string): boolean {
   return URL.canParse(value) && ['redis:', 'rediss:'].includes(new URL(value).protocol);
 }
 
+/** A field name (RFC 9110 section 5.1) that ends at the upstream and has no other meaning. */
+function isAffinityHeader(value: string): boolean {
+  return /^x-[a-z0-9-]{1,60}$/i.test(value) && !/^x-sluice-/i.test(value);
+}
+
 function isEventsEndpoint(value: string): boolean {
   return value === 'none' || /^(tcp:\/\/[^\s/]+:\d+|ipc:\/\/\S+)$/.test(value);
 }
@@ -85,7 +90,15 @@ export const reuseSchema = z.strictObject({
     .default(null)
     .meta({ expects: 'a string of at least 16 characters' })
     .describe(
-      'What salts are derived from; the same for all Sluices in front of the same servers. Needed for `reuse.salt: tenant`.',
+      'What salts are derived from; the same for all Sluices in front of the same servers. null = made once and kept in `state_dir`.',
+    ),
+  affinity_header: text
+    .refine(isAffinityHeader)
+    .nullable()
+    .default(null)
+    .meta({ expects: 'a header name that begins with x-' })
+    .describe(
+      'Header that tells a router behind Sluice which conversation a request belongs to: added to requests with `x-sluice-session`, its value derived from tenant and session.',
     ),
   pin_slots: z
     .boolean()

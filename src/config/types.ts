@@ -116,6 +116,8 @@ export interface Config {
     readonly salt: (typeof saltNames)[number];
     /** What salts are derived from. Never logged. */
     readonly salt_secret: string | null;
+    /** Header that names a request's conversation to a router behind Sluice; null = none. */
+    readonly affinity_header: string | null;
     readonly pin_slots: boolean;
   };
   readonly tenant: {

@@ -4,6 +4,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Readable } from 'node:stream';
 import { SluiceError } from '../core/errors.ts';
 import type { Gateway, Prepared, Wishes } from '../gateway/types.ts';
+import { affinityField } from './affinity.ts';
 import { sendDialectError } from './dialect-error.ts';
 import { splitRequestHeaders, type RequestHead } from './headers.ts';
 import { relay, type RelayOptions } from './relay.ts';
@@ -14,6 +15,8 @@ export interface ProxyDeps {
   readonly gateway: Gateway;
   /** Take `x-sluice-tenant` from clients. */
   readonly trustTenantHeader: boolean;
+  /** Header that names a conversation to a router behind the proxy; null or left out = none. */
+  readonly affinityHeader?: string | null;
   /** Told about defects of ours that did not stop the request. */
   readonly onDefect: (error: unknown) => void;
 }
@@ -56,6 +59,7 @@ export function createProxy(
         tenant: readTenant(head.sluice, deps.trustTenantHeader),
         wishes: readWishes(head.sluice),
       };
+      nameConversation(exchange, deps.affinityHeader ?? null);
       if (request.method === 'POST' && deps.gateway.isDialect(target.path)) {
         await forwardDialect(deps, exchange);
       } else {
@@ -69,6 +73,12 @@ export function createProxy(
       fail(deps, response, error);
     }
   };
+}
+
+function nameConversation({ head, tenant, wishes }: Exchange, name: string | null): void {
+  const { session } = wishes;
+  if (name === null || session === undefined) return;
+  head.forwarded.push(...affinityField(name, { tenant, session }, head.forwarded));
 }
 
 /** Tunnels would hide a conversation from every rule of this proxy; servers offer the same routes without them. */

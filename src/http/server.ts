@@ -8,6 +8,8 @@ import { createProxy, type Target } from './proxy.ts';
 import { createRoutes, type RoutesDeps } from './routes.ts';
 
 export interface ServerDeps extends RoutesDeps {
+  /** Header that names a conversation to a router behind the proxy; null or left out = none. */
+  readonly affinityHeader?: string | null;
   /** Told about defects of ours that were answered or worked around; never gets prompt text. */
   readonly onDefect: (error: unknown) => void;
 }

@@ -62,7 +62,6 @@ class ReplicaStation implements Station {
   readonly timeline: Timeline;
   readonly reader: EventReader | null;
   facts: ReplicaFacts;
-  #label: string;
   #slots: { readonly count: number; readonly book: SlotBook } | null = null;
   readonly #deps: StationDeps;
 
@@ -70,7 +69,6 @@ class ReplicaStation implements Station {
     this.#deps = deps;
     this.replica = deps.replica;
     this.facts = deps.replica.facts();
-    this.#label = labelOf(this.facts);
     this.timeline = createTimeline({ maxWaiting, onDefect: deps.onDefect });
     const { events } = deps.replica;
     this.reader =
@@ -118,10 +116,15 @@ class ReplicaStation implements Station {
   }
 
   refresh(): boolean {
+    const before = this.facts;
     this.facts = this.replica.facts();
-    const label = labelOf(this.facts);
-    if (label === this.#label) return false;
-    this.#label = label;
+    const { kind, fingerprint, blockTokens } = this.facts;
+    const other = kind !== before.kind || fingerprint !== before.fingerprint;
+    // Learned after the first requests; what events have shown counts more.
+    const resized = blockTokens !== before.blockTokens && !this.live;
+    if (!other && !(resized && initialShape(this.facts).blockTokens !== this.shape.blockTokens)) {
+      return false;
+    }
     if (this.reader === null) this.#deps.rebuild(this.indexOptions());
     else this.reader.renew();
     return true;
@@ -155,8 +158,4 @@ function initialShape(facts: ReplicaFacts): CacheShape {
 function eventsTell({ kind, position }: ReplicaFacts, salted: boolean): boolean {
   if (salted && saltedKinds.includes(kind) && kind !== 'vllm') return false;
   return position === null || position.switch === 'static';
-}
-
-function labelOf({ kind, fingerprint, blockTokens }: ReplicaFacts): string {
-  return `${kind} ${fingerprint} ${blockTokens}`;
 }

@@ -61,6 +61,8 @@ export interface FakeUpstream {
   /** Resolves when `count` requests have been recorded. */
   arrived(count: number): Promise<RecordedRequest>;
   openSockets(): number;
+  /** Breaks every connection and takes no new ones. */
+  stop(): Promise<void>;
 }
 
 export function sha256(bytes: Uint8Array | string): string {
@@ -111,10 +113,11 @@ export async function startFakeUpstream(
     server.listen({ host: '127.0.0.1', port: 0, backlog: 1024 }, resolve),
   );
   const { port } = server.address() as AddressInfo;
-  t.after(() => {
+  const stop = (): Promise<void> => {
     for (const socket of sockets) socket.destroy();
-    server.close();
-  });
+    return new Promise((resolve) => server.close(() => resolve()));
+  };
+  t.after(() => void stop());
   const upstream: FakeUpstream = {
     url: `http://127.0.0.1:${port}`,
     port,
@@ -127,6 +130,7 @@ export async function startFakeUpstream(
       return upstream.requests[count - 1]!;
     },
     openSockets: () => sockets.size,
+    stop,
   };
   return upstream;
 }

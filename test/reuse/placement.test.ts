@@ -222,6 +222,20 @@ test('several replicas: a slow tokeniser is not waited for; text and the last re
   await placement.close();
 });
 
+test('what was placed by its ids is found by its text when ids are not told any more', async () => {
+  const clock = testClock();
+  const fakes = ['a', 'b'].map((id) => fakeReplica({ id, events: null }));
+  const placement = placementOver(fakes, clock, { tokenizeMs: 5 });
+  const long = prompt(1, 3000);
+  const first = sure(await placement.place(requestOf(long.subarray(0, 2500))));
+  sure(await placement.place(requestOf(prompt(2, 2500))));
+  for (const fake of fakes) fake.tell = async () => null;
+  const again = sure(await placement.place(requestOf(long)));
+  assert.equal(again.id, first.id);
+  assert.ok((again.forecast()?.tokens ?? 0) > 1000);
+  await placement.close();
+});
+
 test('ids that come after the choice still say what the replica holds', async () => {
   const clock = testClock();
   const fakes = ['a', 'b'].map((id) => fakeReplica({ id, events: null }));
