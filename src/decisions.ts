@@ -9,12 +9,14 @@ import type { Observer } from './observe/types.ts';
 import { createMemoryLedger } from './reuse/memory-ledger.ts';
 import { createReuse } from './reuse/reuse.ts';
 import { createDiskLedger } from './reuse/stores/disk.ts';
+import { createRedisLedger } from './reuse/stores/redis.ts';
 import type { StoredLedger } from './reuse/stores/types.ts';
 import type { Ledger, Placement, Reuse } from './reuse/types.ts';
 import { version } from './version.ts';
 
 /** Milliseconds that a call of the store may take before a request goes on without it. */
 const storeMs = 500;
+const weekSeconds = 604_800;
 
 export interface Decisions {
   readonly ledger: Ledger;
@@ -72,13 +74,24 @@ async function createLedger(config: Config, observer: Observer): Promise<Ledger>
   if (reuse.store === 'memory') {
     return createMemoryLedger({ maxBytes: limits.decisions_bytes });
   }
-  const ledger: StoredLedger = await createDiskLedger({
-    folder: join(stateDir, 'decisions'),
-    maxBytes: reuse.store_bytes,
-    maxConversations,
-    cacheBytes: limits.decisions_bytes,
-    onWarning,
-  });
+  const cacheBytes = limits.decisions_bytes;
+  const ledger: StoredLedger =
+    reuse.store === 'redis' && reuse.redis_url !== null
+      ? await createRedisLedger({
+          url: reuse.redis_url,
+          prefix: reuse.redis_prefix,
+          ttlSeconds: reuse.ttl_seconds ?? weekSeconds,
+          timeoutMs: storeMs / 2,
+          cacheBytes,
+          onWarning,
+        })
+      : await createDiskLedger({
+          folder: join(stateDir, 'decisions'),
+          maxBytes: reuse.store_bytes,
+          maxConversations,
+          cacheBytes,
+          onWarning,
+        });
   watchStore(observer, ledger);
   return ledger;
 }

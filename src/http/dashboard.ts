@@ -13,10 +13,11 @@ async function show() {
   try {
     const totals = await (await fetch('/v1/stats')).json();
     const rows = [];
-    for (const [name, value] of Object.entries(totals)) {
-      if (typeof value !== 'object') rows.push(row(name.replaceAll('_', ' '), String(value)));
-      else for (const [inner, count] of Object.entries(value)) rows.push(row(name.replaceAll('_', ' ') + ': ' + inner, String(count)));
-    }
+    const add = (name, value) => {
+      if (value === null || typeof value !== 'object') rows.push(row(name, value === null ? 'not known' : String(value)));
+      else for (const [inner, part] of Object.entries(value)) add(name + ': ' + (part?.id ?? inner.replaceAll('_', ' ')), part);
+    };
+    for (const [name, value] of Object.entries(totals)) add(name.replaceAll('_', ' '), value);
     body.replaceChildren(...rows);
     state.textContent = new Date().toLocaleTimeString();
   } catch { state.textContent = 'no answer'; }

@@ -68,6 +68,7 @@ function createRequestCounts(registry: Registry): Metrics['count'] {
   const errors = tally('errors_total', 'Requests that ended in an error of ours, by code.', [
     'code',
   ]);
+  const countReuse = createReuseCounts(registry);
   const amounts = { cached: 0, prompt: 0 };
   const sum = (name: string, help: string, read: () => number): void =>
     addCounter(registry, `sluice_${name}`, help, read);
@@ -86,8 +87,45 @@ function createRequestCounts(registry: Registry): Metrics['count'] {
     if (report.error !== null) errors.add([report.error], 1);
     amounts.cached += report.usage?.cachedTokens ?? 0;
     amounts.prompt += report.usage?.promptTokens ?? 0;
+    countReuse(report);
     if (report.timings.compressMs !== null)
       compressSeconds.observe(report.timings.compressMs / 1000);
+  };
+}
+
+/** Bounds in tokens: from half a block of a server's cache to a whole prompt. */
+const errorBuckets = [0, 1, 8, 16, 32, 64, 128, 256, 1024, 4096, 16_384, 65_536];
+
+/** How requests go on with their conversations, and how well that was foreseen. */
+function createReuseCounts(registry: Registry): (report: RequestReport) => void {
+  const turns = createTally(registry, {
+    name: 'sluice_turns_total',
+    help: 'Requests of conversations, by how they go on and by backend.',
+    labelNames: ['mode', 'backend'],
+  });
+  const misses = createTally(registry, {
+    name: 'sluice_reuse_misses_total',
+    help: 'Requests that reused less than the previous prompt could have given, by reason.',
+    labelNames: ['reason'],
+  });
+  const tokens = createTally(registry, {
+    name: 'sluice_reuse_tokens_total',
+    help: 'Cached prompt tokens, planned and reported, of the requests for which both are known.',
+    labelNames: ['side', 'backend'],
+  });
+  const errors = new Histogram({
+    name: 'sluice_reuse_error_tokens',
+    help: 'Difference between planned and reported cached prompt tokens, without sign.',
+    buckets: errorBuckets,
+    registers: [registry],
+  });
+  return ({ reuse, plannedReuse, reportedReuse, backend }) => {
+    if (reuse !== null) turns.add([reuse.mode, backend ?? 'none'], 1);
+    if (reuse !== null && reuse.missReason !== null) misses.add([reuse.missReason], 1);
+    if (plannedReuse === null || reportedReuse === null) return;
+    tokens.add(['planned', backend ?? 'none'], plannedReuse);
+    tokens.add(['reported', backend ?? 'none'], reportedReuse);
+    errors.observe(Math.abs(plannedReuse - reportedReuse));
   };
 }
 

@@ -84,6 +84,7 @@ export function testGateway(options: {
   readonly observer?: Observer;
   /** Default: one that forwards nothing. */
   readonly backend?: Backend;
+  readonly backends?: readonly Backend[];
   /** Makes the backend one that counts, at `/tokenize`. */
   readonly countTokens?: CountTokens;
 }): Gateway {
@@ -92,7 +93,7 @@ export function testGateway(options: {
   const { countTokens, backend = nothing } = options;
   return createGateway({
     config,
-    backends: [
+    backends: options.backends ?? [
       countTokens === undefined
         ? backend
         : {

@@ -162,6 +162,10 @@ test('a settled request is one line that identifies and measures', () => {
       skipped: { 'too-short': 2, pinned: 1 },
       status: 200,
       error: null,
+      mode: null,
+      plannedReuse: null,
+      reportedReuse: null,
+      missReason: null,
       compressMs: 30,
       upstreamMs: 50,
       totalMs: 90,
@@ -243,4 +247,36 @@ test('the silent observer answers everything', async () => {
   silentObserver.requestSettled(report(), 'inference');
   silentObserver.log.error({}, 'nothing');
   assert.equal(await silentObserver.metricsText(), '');
+});
+
+test('turns are counted by mode, misses by reason, planned and reported reuse and their difference in tokens', async () => {
+  const { observer } = observe('silent');
+  const reuse = {
+    mode: 'extend',
+    exactness: 'exact',
+    admission: 'pays',
+    rewrite: 'nothing-to-gain',
+    missReason: 'block-floor',
+    regime: null,
+    replica: null,
+  } as const;
+  observer.requestSettled(report({ reuse, plannedReuse: 960, reportedReuse: 944 }), 'inference');
+  observer.requestSettled(
+    report({ reuse: { ...reuse, mode: 'cold', missReason: null }, plannedReuse: 16 }),
+    'inference',
+  );
+  const text = await observer.metricsText();
+  const backend = 'backend="vllm 127.0.0.1:8000"';
+  for (const line of [
+    `sluice_turns_total{mode="extend",${backend}} 1`,
+    `sluice_turns_total{mode="cold",${backend}} 1`,
+    'sluice_reuse_misses_total{reason="block-floor"} 1',
+    `sluice_reuse_tokens_total{side="planned",${backend}} 960`,
+    `sluice_reuse_tokens_total{side="reported",${backend}} 944`,
+    'sluice_reuse_error_tokens_bucket{le="8"} 0',
+    'sluice_reuse_error_tokens_bucket{le="16"} 1',
+    'sluice_reuse_error_tokens_count 1',
+  ]) {
+    assert.ok(text.includes(`${line}\n`), line);
+  }
 });
