@@ -5,7 +5,7 @@ import type { BackendKind } from './types.ts';
 /**
  * - vllm: `POST /reset_prefix_cache` (needs `VLLM_SERVER_DEV_MODE=1`)
  * - sglang: `POST /flush_cache`
- * - llamacpp: `POST /slots/{id}?action=erase` for each slot (needs `--slots`); prompts kept by `--cache-ram` stay
+ * - llamacpp: `POST /slots/{id}?action=erase` for each slot (needs `--slot-save-path`); prompts kept by `--cache-ram` stay
  *
  * @returns false when the server does not do it, or not now
  */

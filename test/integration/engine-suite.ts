@@ -3,7 +3,11 @@ import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { test } from 'node:test';
 import OpenAI from 'openai';
+import type { KvEventFeedOptions } from '../../src/backends/kv-event-feed.ts';
+import type { ServerLimits } from '../../src/backends/types.ts';
 import { documents, question } from '../../examples/documents.ts';
+import { eventsArrive } from './kv-events.ts';
+import { cacheIsKnown, promptsAgree } from './prompt-tokens.ts';
 import { startRecorder, type Recorder } from './recorder.ts';
 import { runPython, startSluice, stop } from './processes.ts';
 
@@ -13,6 +17,12 @@ export interface RealEngine {
   readonly model: string;
   /** Value of `x-sluice-backend` without the address. */
   readonly kind: string;
+  /** Folder of its tokenizer and chat template; null = not at hand. */
+  readonly folder: string | null;
+  /** What it was started with. */
+  readonly limits: ServerLimits;
+  /** Where it publishes KV events. */
+  readonly events?: KvEventFeedOptions;
   close(): Promise<void>;
 }
 
@@ -56,6 +66,18 @@ export function engineSuite(name: string, start: () => Promise<RealEngine | stri
     await t.test("reported counts are the engine's own", () =>
       countedByEngine({ engine, recorder, sluice: sluice.url }),
     );
+    await t.test(
+      'prompt tokens: made here, said by the engine and counted by it',
+      async (inner) => {
+        if (engine.folder === null) inner.skip('SLUICE_IT_HF does not name the model folder');
+        else await promptsAgree(engine);
+      },
+    );
+    await t.test('the cache has the limits that the engine tells, and can be emptied', () =>
+      cacheIsKnown(engine),
+    );
+    if (engine.events !== undefined)
+      await t.test('KV events arrive live and again', () => eventsArrive(engine));
     await t.test('abort closes the upstream stream within 50 ms', () =>
       aborted({ engine, recorder, sluice: sluice.url }),
     );
