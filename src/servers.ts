@@ -69,10 +69,10 @@ function replicaOf(backend: Backend, events: KvFeed | null): PlacementReplica {
       kind: backend.kind,
       // All upstreams serve one model: what one of them says about a prompt's ids holds for those like it.
       fingerprint: backend.kind,
-      blockTokens: null,
+      blockTokens: backend.limits?.blockTokens ?? null,
       contextWindow: backend.capabilities.contextWindow,
-      capacityTokens: null,
-      slots: null,
+      capacityTokens: backend.limits?.capacityTokens ?? null,
+      slots: backend.limits?.slots ?? null,
       position: null,
     }),
     promptTokens: async (body, path, signal) =>
