@@ -7,6 +7,7 @@ import { cancel } from './cancel.ts';
 import { compression } from './compression.ts';
 import { router } from './router.ts';
 import { flow } from './flow.ts';
+import { ledger } from './ledger.ts';
 import { models } from './models.ts';
 import { tiers } from './tiers.ts';
 import type { BenchModule, BenchRow } from './types.ts';
@@ -20,6 +21,7 @@ const benches: readonly BenchModule[] = [
   models,
   tiers,
   router,
+  ledger,
 ];
 
 const folder = join(import.meta.dirname, 'results');

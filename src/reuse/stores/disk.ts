@@ -27,7 +27,7 @@ export interface DiskLedgerOptions {
   /** Bound on disk; a quarter of it is for conversations. The file is a little larger. */
   readonly maxBytes: number;
   readonly maxConversations: number;
-  /** Memory for decisions in front of the disk, bytes. */
+  /** Memory for decisions in front of the disk, or in place of one that cannot be used, bytes. */
   readonly cacheBytes: number;
   /** Milliseconds that checking the file at the start may take. */
   readonly checkMs?: number;
@@ -62,7 +62,7 @@ export async function createDiskLedger(options: DiskLedgerOptions): Promise<Stor
     onWarning(
       `The store in ${folder} cannot be used: ${reason}. What is forwarded is remembered in memory only: a restart forgets it.`,
     );
-    return inMemoryOnly(options.maxBytes, reason);
+    return inMemoryOnly(options.cacheBytes, reason);
   }
 }
 

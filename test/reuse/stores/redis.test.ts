@@ -110,7 +110,7 @@ test(
     const converse = async (conversation: number): Promise<void> => {
       const names = ['system', `first ${conversation}`];
       let epoch = 0;
-      for (let round = 0; round < 5; round += 1) {
+      for (let round = 0; round < 4; round += 1) {
         const keys = chainKeys(names);
         const name = conversation % 3 === 0 ? `session ${conversation}` : null;
         const rewrite = round > 0 && random() < 0.1;
@@ -145,7 +145,7 @@ test(
       [...texts.values()].flatMap((seen) => [...seen]).map((text) => text[0]),
     );
     assert.deepEqual([...writers].toSorted(), ['p', 'q']);
-    assert.ok(texts.size > 1500, `${texts.size} units`);
+    assert.ok(texts.size > 1200, `${texts.size} units`);
   },
 );
 
