@@ -150,7 +150,7 @@ async function main(): Promise<void> {
       only: { type: 'string', default: 'hotpotqa' },
       conversations: { type: 'string', default: '10' },
       turns: { type: 'string', default: '6' },
-      documents: { type: 'string', default: '3' },
+      documents: { type: 'string', default: '2' },
       rate: { type: 'string', default: '0.5' },
       arms: { type: 'string', default: arms.join(',') },
     },
