@@ -12,13 +12,16 @@ import { createPlacement } from './reuse/placement.ts';
 import type { KvFeed, PlacementReplica } from './reuse/placement-options.ts';
 import { secretIn } from './reuse/salt.ts';
 import type { Placement } from './reuse/types.ts';
+import { loadChatTemplate } from './tokenize/chat-template.ts';
 import { loadTokenizer } from './tokenize/load.ts';
 
 /** One backend for each upstream, or the embedded one. @throws SluiceError MODEL_INVALID */
 export async function createBackends(config: Config): Promise<readonly Backend[]> {
   const { upstream, backend: kind, limits } = config;
   if (upstream.length === 0 || kind === 'embedded') return [await embeddedBackend(config)];
-  const tokenizer = config.tokenizer === null ? null : loadTokenizer(config.tokenizer);
+  const { tokenizer: folder } = config;
+  const tokenizer = folder === null ? null : loadTokenizer(folder);
+  const template = folder === null ? null : loadChatTemplate(folder);
   return Promise.all(
     upstream.map((url) =>
       createRemoteBackend({
@@ -28,6 +31,7 @@ export async function createBackends(config: Config): Promise<readonly Backend[]
         headMs: limits.upstream_head_ms,
         idleMs: limits.upstream_idle_ms,
         tokenizer,
+        template,
       }),
     ),
   );

@@ -1,6 +1,6 @@
 /** Chat templates of model folders, rendered as transformers' `apply_chat_template` does. */
 import { readdirSync, readFileSync } from 'node:fs';
-import { basename, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { Environment, Interpreter, parse, tokenize } from '@huggingface/jinja';
 import { contentFormatOf } from './content-format.ts';
 import { isRecord, stringAt } from './definition.ts';
@@ -27,14 +27,15 @@ const specialNames = [
 
 /**
  * Reads a folder's chat template: `chat_template.jinja` (and `additional_chat_templates/`), else `chat_template` of
- * `tokenizer_config.json`. Synchronous: it runs at start-up.
+ * `tokenizer_config.json`. A path that ends in `.json` is taken as a file beside it. Synchronous: it runs at start-up.
  * @param now Local time, for templates that write a date
  * @returns null when there is none, or when it uses what the renderer does not know: then nothing can be rendered
  */
 export function loadChatTemplate(
-  folder: string,
+  path: string,
   now: () => Date = () => new Date(),
 ): ChatTemplate | null {
+  const folder = path.endsWith('.json') ? dirname(path) : path;
   const config = readConfig(folder);
   const templates = new Map<string, Compiled>();
   for (const [name, source] of sourcesOf(folder, config)) {

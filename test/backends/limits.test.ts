@@ -1,8 +1,7 @@
-/** What servers tell about their caches, how those are emptied, and the hints for routers in between. */
+/** What servers tell about their caches, and how those are emptied. */
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
-import { affinityHeader, affinityHeaders } from '../../src/backends/affinity.ts';
 import { learnLimits, noLimits } from '../../src/backends/limits.ts';
 import { createRemoteBackend } from '../../src/backends/remote.ts';
 import { resetCache } from '../../src/backends/reset.ts';
@@ -136,13 +135,4 @@ test('caches are emptied where a server has a route for it', async () => {
   ]);
   assert.deepEqual([await reset('vllm', 404), await reset('vllm', 0)], [false, false]);
   assert.deepEqual([await reset('openai'), await reset('ollama')], [false, false]);
-});
-
-test('a router gets the name of the conversation once', () => {
-  for (const [router, name] of Object.entries(affinityHeaders)) {
-    assert.ok(Object.hasOwn(affinityHeaders, router));
-    const key = router as keyof typeof affinityHeaders;
-    assert.deepEqual(affinityHeader(key, 's1', ['accept', 'x']), [name, 's1']);
-    assert.deepEqual(affinityHeader(key, 's1', [name.toUpperCase(), 'own']), []);
-  }
 });
