@@ -26,6 +26,8 @@ export interface OpenDatabaseOptions {
   readonly folder: string;
   /** Milliseconds that checking the file may take; when it takes longer it is used unchecked. */
   readonly checkMs: number;
+  /** Whether the folder's disk has room for writing. */
+  readonly hasRoom: () => boolean;
   readonly onWarning: (message: string) => void;
 }
 
@@ -35,11 +37,12 @@ const crashes: readonly string[] = ['SIGSEGV', 'SIGBUS', 'SIGABRT', 'SIGILL', 'S
 
 /**
  * Opens the database of the folder, a fresh one when there is none or what is there cannot be used.
- * @throws when the folder cannot be written or LMDB cannot be loaded
+ * @throws when the folder cannot be written, its disk is nearly full or LMDB cannot be loaded
  */
 export async function openDatabase(options: OpenDatabaseOptions): Promise<OpenDatabase> {
   const { folder, onWarning } = options;
   mkdirSync(folder, { recursive: true, mode: 0o700 });
+  if (!options.hasRoom()) throw new Error('the disk is nearly full');
   const path = join(folder, fileName);
   makeFiles(path);
   const problem = await problemOf(path, options.checkMs);

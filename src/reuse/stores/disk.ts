@@ -52,11 +52,12 @@ const defaultCheckMs = 10_000;
 
 /** Never rejects: a folder that cannot be used leaves the ledger in memory, with a warning. */
 export async function createDiskLedger(options: DiskLedgerOptions): Promise<StoredLedger> {
-  const { folder, onWarning, checkMs = defaultCheckMs } = options;
+  const { folder, onWarning, checkMs = defaultCheckMs, freeBytes = freeBytesOf } = options;
+  const hasRoom = (): boolean => freeBytes(folder) >= spareBytes;
   try {
-    const database = await openDatabase({ folder, checkMs, onWarning });
+    const database = await openDatabase({ folder, checkMs, hasRoom, onWarning });
     const file = await openFile(database.path, 'r+');
-    return new DiskLedger(options, database, file);
+    return new DiskLedger({ ...options, hasRoom }, database, file);
   } catch (cause) {
     const reason = messageOf(cause);
     onWarning(
@@ -65,6 +66,8 @@ export async function createDiskLedger(options: DiskLedgerOptions): Promise<Stor
     return inMemoryOnly(options.cacheBytes, reason);
   }
 }
+
+type Opened = DiskLedgerOptions & { readonly hasRoom: () => boolean };
 
 class DiskLedger implements StoredLedger {
   readonly lineage = lineageKeys;
@@ -77,8 +80,7 @@ class DiskLedger implements StoredLedger {
   readonly #spare: ConversationBook;
   readonly #clock: Clock;
   readonly #onWarning: (message: string) => void;
-  readonly #folder: string;
-  readonly #freeBytes: (folder: string) => number;
+  readonly #roomIsThere: () => boolean;
   readonly #flusher: NodeJS.Timeout;
   readonly #background = new Set<Promise<unknown>>();
   readonly #counts = { hits: 0, misses: 0, fallbacks: 0, errors: 0, evictions: 0 };
@@ -90,7 +92,7 @@ class DiskLedger implements StoredLedger {
   #dirty = false;
   #closed = false;
 
-  constructor(options: DiskLedgerOptions, database: OpenDatabase, file: FileHandle) {
+  constructor(options: Opened, database: OpenDatabase, file: FileHandle) {
     const { maxBytes, maxConversations, cacheBytes, clock = systemClock } = options;
     const stamps = createStamps(clock);
     const { tables } = database;
@@ -98,8 +100,7 @@ class DiskLedger implements StoredLedger {
     this.#file = file;
     this.#clock = clock;
     this.#onWarning = options.onWarning;
-    this.#folder = options.folder;
-    this.#freeBytes = options.freeBytes ?? freeBytesOf;
+    this.#roomIsThere = options.hasRoom;
     const share = maxBytes * conversationShare;
     this.#decisions = new DiskDecisions({ tables, maxBytes: maxBytes - share, stamps });
     this.#conversations = new DiskConversations({
@@ -229,7 +230,7 @@ class DiskLedger implements StoredLedger {
   }
 
   #hasRoom(): boolean {
-    if (this.#freeBytes(this.#folder) >= spareBytes) return true;
+    if (this.#roomIsThere()) return true;
     if (this.#trouble === null) this.#failed('the disk is nearly full');
     return false;
   }
@@ -253,7 +254,7 @@ class DiskLedger implements StoredLedger {
   }
 
   #keepBounds(): void {
-    if (this.#looking || this.#closed || this.#off) return;
+    if (this.#looking || this.#closed || this.#off || !this.#hasRoom()) return;
     this.#looking = true;
     const keep = async (): Promise<void> => {
       try {

@@ -406,6 +406,14 @@ test('a disk that is nearly full costs nothing but the memory of a restart', asy
   }
 });
 
+test('a disk that is nearly full at the start is left alone', async (t) => {
+  const folder = temporaryFolder(t);
+  const ledger = await diskLedger(t, folder, { freeBytes: () => 1e6 });
+  assert.match(ledger.warnings.join(), /nearly full.*in memory only/);
+  assert.deepEqual(await ledger.putIfAbsent('k', decisionOf('a')), decisionOf('a'));
+  assert.deepEqual(readdirSync(folder), []);
+});
+
 test('after closing it answers from memory and breaks nothing', async (t) => {
   const ledger = await diskLedger(t, temporaryFolder(t));
   const conversation: StoredConversation = conversationOf(['a']);
