@@ -43,6 +43,7 @@ export async function createDecisions(
     position: null,
     limitTokens: () => backend.capabilities.contextWindow,
     rate: config.compress.rate,
+    always: config.compress.when === 'always',
     maxConversations,
     ttlMs: cacheSeconds === null ? null : cacheSeconds * 1000,
     prefillRate: () => prefillRateOf(placement),
@@ -127,11 +128,20 @@ function prefillRateOf(placement: Placement | null): number | null {
 
 /** Label of what decides how a text is shortened. With another one, conversations start anew: one miss each. */
 export function policyOf(config: Config, tokenizer: string): string {
-  const { enabled: _, on_failure: __, body_wishes: ___, ...compress } = config.compress;
+  const {
+    method,
+    tier,
+    rate,
+    min_tokens: minTokens,
+    survivors,
+    plain_text: plain,
+  } = config.compress;
   const { model, classifier, vectors, table, pairs } = config.score;
   const models = { model, classifier, vectors, table, pairs };
   return createHash('sha256')
-    .update(JSON.stringify([version, tokenizer, compress, models]))
+    .update(
+      JSON.stringify([version, tokenizer, method, tier, rate, minTokens, survivors, plain, models]),
+    )
     .digest('base64url')
     .slice(0, 16);
 }

@@ -54,6 +54,7 @@ const gateway = createGateway({
     position: null,
     limitTokens: () => null,
     rate: config.compress.rate,
+    always: false,
     maxConversations: 1000,
     ttlMs: null,
     prefillRate: () => null,

@@ -83,6 +83,12 @@ const compress = z.strictObject({
     .max(1_000_000)
     .default(presets.balanced.min_tokens)
     .describe('Spans below this many tokens are left alone.'),
+  when: z
+    .enum(['pays', 'always'])
+    .default('pays')
+    .describe(
+      'When new text is compressed. `pays` = while that costs less than it saves: prices and caching rules of hosted models, measured speeds otherwise; conversations in which it has lost go on uncompressed. `always` = whatever it costs.',
+    ),
   on_failure: z
     .enum(['open', 'closed'])
     .default('open')

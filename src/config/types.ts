@@ -40,6 +40,8 @@ export interface Config {
     readonly rate: number;
     /** Spans below this many tokens are left alone. */
     readonly min_tokens: number;
+    /** `pays` = new text goes out as it came where compressing it costs more than it saves. */
+    readonly when: 'pays' | 'always';
     /** `open` = forward the original on failure; `closed` = answer with an error. */
     readonly on_failure: 'open' | 'closed';
     readonly survivors: {

@@ -1,11 +1,11 @@
 /** Measured speeds in coarse steps: what follows from them must not change with every sample. */
 
-const base = 4;
-/** A step is left when the measurement is this far outside of it, as a share of the step. */
-const hysteresis = 0.75;
+const base = 2;
+/** A step is left when the measurement is this many steps away from it: 2 = four times as fast, or a quarter. */
+const hysteresis = 2;
 
 /**
- * The power of four that stands for a speed, in whatever unit. `previous` (what it was, or null) stays until the
+ * The power of two that stands for a speed, in whatever unit. `previous` (what it was, or null) stays until the
  * measured value is well inside another step; null = not measured yet.
  */
 export function coarseRate(measured: number | null, previous: number | null): number | null {

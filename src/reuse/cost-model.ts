@@ -7,6 +7,11 @@ import { nextRate, unmeasured, type MeasuredRate, type RateSample } from './rate
 
 /** Before anything is measured: any speed, at which compressing is free and pays whenever it shortens. */
 const unmeasuredPrefill = 2000;
+/**
+ * Time is all that is measured, but a shorter prompt also saves memory of the server and time in every step of its
+ * answer: only when compressing takes more than this many times what it saves, it does not pay.
+ */
+const clearLoss = 2;
 
 export interface CostSource {
   /** Costs for a model; null = none named. */
@@ -19,12 +24,15 @@ export interface CostSource {
 
 /**
  * @param prefillRate measured prompt tokens a second of the backend; null = not measured. Plans use both speeds in
- * steps of four with hysteresis, so that they do not go back and forth with the load.
+ * steps of two with a wide hysteresis, so that they do not go back and forth with the load.
  */
-export function createCostSource(
-  backend: () => BackendKind,
-  prefillRate: () => number | null,
-): CostSource {
+export function createCostSource(options: {
+  readonly backend: () => BackendKind;
+  readonly prefillRate: () => number | null;
+  /** The operator wants it: compressing counts as free, and no prompt as too short to be cached. */
+  readonly always: boolean;
+}): CostSource {
+  const { backend, prefillRate, always } = options;
   let compressor: MeasuredRate = unmeasured;
   let compressStep: number | null = null;
   let prefillStep: number | null = null;
@@ -32,13 +40,14 @@ export function createCostSource(
   return {
     of(model) {
       const row = priced(model);
-      if (row !== null) return moneyCosts(row);
+      if (row !== null) return always ? { ...moneyCosts(row), minimumTokens: 0 } : moneyCosts(row);
       prefillStep = coarseRate(prefillRate(), prefillStep);
       compressStep = coarseRate(compressor.tokensPerSecond, compressStep);
-      if (prefillStep === null || compressStep === null) {
-        return timeCosts(prefillStep ?? unmeasuredPrefill, Infinity);
-      }
-      return timeCosts(prefillStep, compressStep);
+      const known = !always && prefillStep !== null && compressStep !== null;
+      return timeCosts(
+        prefillStep ?? unmeasuredPrefill,
+        known ? compressStep * clearLoss : Infinity,
+      );
     },
     lifetimeMs: (model) => priced(model)?.ttlMs ?? null,
     compressed(sample) {

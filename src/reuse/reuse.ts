@@ -26,6 +26,8 @@ export interface ReuseOptions {
   readonly limitTokens: () => number | null;
   /** Share of the tokens that compressing is expected to leave: the operator's rate. */
   readonly rate: number;
+  /** Compress also where it costs more than it saves, and where it has lost. */
+  readonly always: boolean;
   /** Conversations whose lessons are remembered. */
   readonly maxConversations: number;
   /** Milliseconds without use after which the backend's cache counts as cold; null = by the backend's kind. */
@@ -60,7 +62,7 @@ class Conversations implements Reuse {
   #storeErrors = 0;
 
   constructor(options: ReuseOptions) {
-    const { ledger, clock, backend, maxConversations } = options;
+    const { ledger, clock, maxConversations } = options;
     this.#context = {
       ledger,
       clock,
@@ -69,7 +71,7 @@ class Conversations implements Reuse {
         this.#storeErrors += 1;
         options.onFailure(error);
       }),
-      costs: createCostSource(backend, options.prefillRate),
+      costs: createCostSource(options),
       sessions: boundedCache({ maxEntries: maxConversations }),
       onStopped: () => {
         this.#stopped += 1;

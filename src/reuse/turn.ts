@@ -76,7 +76,7 @@ export class ConversationTurn implements Turn {
         limitTokens: options.limitTokens(),
         regimeBorder: position === null ? null : regimeEnd(position, total),
       },
-      { ...newSession, rate: options.rate, stopped: session.stopped },
+      { ...newSession, rate: options.rate, stopped: session.stopped && !options.always },
       model,
     );
   }

@@ -16,6 +16,7 @@ export function testReuse(
     position: null,
     limitTokens: () => null,
     rate,
+    always: false,
     maxConversations: 1000,
     ttlMs: null,
     prefillRate: () => null,
