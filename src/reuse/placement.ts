@@ -71,7 +71,8 @@ class ReplicaPlacement implements Placement {
     for (const { reader } of this.#stations) reader?.start();
     this.#stopChecks = startHealthChecks({
       replicas: replicas.length,
-      everyMs: options.checkMs ?? defaults.checkMs,
+      // The only replica is used whatever a look would show.
+      everyMs: replicas.length < 2 ? 0 : (options.checkMs ?? defaults.checkMs),
       random: options.random ?? Math.random,
       wanted: (at) => this.#wantsCheck(at),
       check: async (at, signal) => (await replicas[at]?.check(signal))?.ok === true,

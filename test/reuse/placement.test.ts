@@ -336,14 +336,15 @@ test('memory stays bounded', async () => {
 test('nothing keeps the process alive, and after the end nothing is asked', async () => {
   const clock = testClock();
   const fake = fakeReplica({ id: 'a' });
+  const other = fakeReplica({ id: 'b' });
   let signal: AbortSignal | null = null;
   fake.tell = (_body, given) => {
     signal = given;
     return new Promise(() => undefined);
   };
   const before = process.getActiveResourcesInfo().filter((name) => name === 'Timeout').length;
-  const placement = placementOver([fake], clock, { checkMs: 1000 });
-  sure(await placement.place(requestOf(prompt(1, 64))));
+  const placement = placementOver([fake, other], clock, { checkMs: 1000, tokenizeMs: 1 });
+  sure(await placement.place(requestOf(prompt(1, 64), { previous: 'a' })));
   await settled();
   const timers = process.getActiveResourcesInfo().filter((name) => name === 'Timeout').length;
   assert.ok(timers <= before);
