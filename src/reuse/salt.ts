@@ -1,6 +1,6 @@
 /** Cache salts of tenants: prompts with different salts never share cached KV, on servers that read them. */
 import { createHmac, randomBytes } from 'node:crypto';
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, linkSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { BackendKind } from '../core/backend-kind.ts';
 
@@ -19,11 +19,17 @@ export function tenantSalt(secret: string, tenant: string): string {
 export function secretIn(folder: string): string {
   const file = join(folder, 'salt-secret');
   mkdirSync(folder, { recursive: true, mode: 0o700 });
-  try {
-    // Two processes that start at once end with one secret: only one of them creates the file.
-    writeFileSync(file, randomBytes(32).toString('hex'), { mode: 0o600, flag: 'wx' });
-  } catch (error) {
-    if (!(error instanceof Error && 'code' in error && error.code === 'EEXIST')) throw error;
+  if (!existsSync(file)) {
+    const whole = `${file}.${process.pid}.${randomBytes(4).toString('hex')}`;
+    writeFileSync(whole, randomBytes(32).toString('hex'), { mode: 0o600 });
+    try {
+      // Two processes that start at once end with one secret, and nobody reads half of one.
+      linkSync(whole, file);
+    } catch (error) {
+      if (!(error instanceof Error && 'code' in error && error.code === 'EEXIST')) throw error;
+    } finally {
+      rmSync(whole);
+    }
   }
   return readFileSync(file, 'utf8').trim();
 }

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, statSync } from 'node:fs';
+import { mkdtempSync, readdirSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -217,6 +217,7 @@ test('a salt needs a secret; the secret is made once and readable by its owner a
   assert.equal(secretIn(folder), secret);
   assert.equal(statSync(join(folder, 'salt-secret')).mode & 0o777, 0o600);
   assert.equal(statSync(folder).mode & 0o777, 0o700);
+  assert.deepEqual(readdirSync(folder), ['salt-secret']);
 });
 
 test('slots: a conversation keeps its own, a new one takes the one unused for longest', async () => {
