@@ -171,16 +171,19 @@ function turnOutcome(
     compressedBefore: pass.compressed.before,
     compressedAfter: pass.compressed.after,
     compressMs: timings.compressMs,
-    blockTokens: end.forecast?.blockTokens ?? 1,
+    blockTokens: end.forecast?.blockTokens ?? usualBlockTokens,
     exactIndex: end.forecast?.exactness === 'exact',
     replica: placed?.id ?? null,
   };
 }
 
+/** Of a server that does not tell: as most have it, so that a rest of a block is not taken for a loss. */
+const usualBlockTokens = 16;
+
 /** What the conversation's own memory lets expect. */
 function ownForecast({ turn }: Pass): Forecast | null {
   const tokens = turn?.reusableTokens ?? null;
-  return tokens === null ? null : { tokens, exactness: 'estimated', blockTokens: 1 };
+  return tokens === null ? null : { tokens, exactness: 'estimated', blockTokens: usualBlockTokens };
 }
 
 /** The report of a request that is about to be forwarded. */

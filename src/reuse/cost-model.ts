@@ -18,6 +18,8 @@ export interface CostSource {
   of(model: string | null): CostModel;
   /** Milliseconds without use after which the backend's cache is cold; null = not known from prices. */
   lifetimeMs(model: string | null): number | null;
+  /** Tokens in whose multiples a provider caches; 1 = no such rule. */
+  granularity(model: string | null): number;
   /** What the compressor read, and how long it took. */
   compressed(sample: Omit<RateSample, 'queuedTokens'>): void;
 }
@@ -50,6 +52,7 @@ export function createCostSource(options: {
       );
     },
     lifetimeMs: (model) => priced(model)?.ttlMs ?? null,
+    granularity: (model) => priced(model)?.granularity ?? 1,
     compressed(sample) {
       compressor = nextRate(compressor, { ...sample, queuedTokens: 0 });
     },

@@ -105,6 +105,7 @@ class Conversations implements Reuse {
       regime: domain.regime,
       previous: isNew ? null : stored.replica,
       session: (name === null ? undefined : sessions.get(name)) ?? newSession,
+      sessionName: name,
     });
   }
 

@@ -20,7 +20,9 @@ export interface TurnFacts {
   readonly domain: string;
   readonly regime: string | null;
   readonly previous: string | null;
+  /** What was learned in the conversation, and the name it is kept under; null = a new one. */
   readonly session: SessionState;
+  readonly sessionName: string | null;
 }
 
 const mostTurns = 50;
@@ -100,6 +102,7 @@ export class ConversationTurn implements Turn {
       replica: facts.replica,
       at: this.#context.clock.now(),
     };
+    this.#keep(this.#facts.session);
     await this.#remember(this.#conversation);
   }
 
@@ -129,16 +132,17 @@ export class ConversationTurn implements Turn {
 
   #missOf(facts: TurnOutcomeFacts): MissReason | null {
     const { mode, request } = this.#facts;
+    const { costs } = this.#context;
     if (facts.promptTokens === null) return mode.miss;
     return missReasonOf({
       reported: facts.reported,
       planned: facts.planned ?? 0,
       reusable: mode.sharedTokens ?? 0,
       promptTokens: facts.promptTokens,
-      blockTokens: Math.max(1, facts.blockTokens),
+      blockTokens: Math.max(facts.blockTokens, costs.granularity(request.model)),
       known: this.plan.miss,
       moved: this.previous !== null && facts.replica !== this.previous,
-      minimumTokens: this.#context.costs.of(request.model).minimumTokens,
+      minimumTokens: costs.of(request.model).minimumTokens,
       exactIndex: facts.exactIndex,
     });
   }
@@ -151,8 +155,8 @@ export class ConversationTurn implements Turn {
     },
     miss: MissReason | null,
   ): void {
-    const { sessions, costs, onStopped } = this.#context;
-    const { request, session, lineage } = this.#facts;
+    const { costs, onStopped } = this.#context;
+    const { request, session } = this.#facts;
     const rawTokens = facts.promptTokens + facts.savedTokens;
     const planned = facts.planned ?? facts.reported;
     const share = planned === 0 ? 1 : Math.min(1, facts.reported / planned);
@@ -173,8 +177,17 @@ export class ConversationTurn implements Turn {
       costs.of(request.model),
     );
     if (state.stopped && !session.stopped) onStopped();
+    this.#keep(state);
+  }
+
+  /** A conversation without a name is known by its end, which moves. */
+  #keep(state: SessionState): void {
+    const { sessions } = this.#context;
+    const { request, lineage, sessionName } = this.#facts;
     const name = request.session ?? lineage.at(-1);
-    if (name !== undefined) sessions.set(name, state);
+    if (name === undefined) return;
+    if (sessionName !== null && sessionName !== name) sessions.delete(sessionName);
+    sessions.set(name, state);
   }
 
   /** Part of the request's text that was in the previous one. */
