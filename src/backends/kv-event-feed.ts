@@ -33,8 +33,8 @@ export interface KvEventFeed {
   /** Connects, and keeps trying for ever; returns what ends it. */
   subscribe(listener: KvEventListener): () => void;
   /**
-   * Batches from a number on that the engine still has, oldest first; null = it cannot be asked, or did not answer.
-   * Never rejects.
+   * Batches from a number on that the engine still has, oldest first, as far as they came; null = it cannot be asked, or
+   * did not answer. Never rejects.
    */
   replay(from: number): Promise<readonly KvEventBatch[] | null>;
 }
@@ -42,8 +42,12 @@ export interface KvEventFeed {
 /** Messages that wait in the socket; what finds no room is missing and is asked for again. */
 const waitingMessages = 10_000;
 const maxMessageBytes = 64 << 20;
+/** The engine sends a replay at once, and drops what finds no room on the way. */
+const waitingReplayed = 200_000;
 /** Bytes of a replay that are kept, the newest. */
 const maxReplayBytes = 128 << 20;
+/** Times that a replay is asked for anew because something of it was lost. */
+const maxRounds = 30;
 const connecting = {
   receiveHighWaterMark: waitingMessages,
   maxMessageSize: maxMessageBytes,
@@ -62,14 +66,10 @@ export function createKvEventFeed(options: KvEventFeedOptions): KvEventFeed {
   if (replayEndpoint !== null) checkEndpoint(replayEndpoint);
   return {
     subscribe: (listener) => subscribe(endpoint, listener),
-    replay: async (from) => {
-      if (replayEndpoint === null) return null;
-      try {
-        return await replay(replayEndpoint, from, replayMs);
-      } catch {
-        return null;
-      }
-    },
+    replay: (from) =>
+      replayEndpoint === null
+        ? Promise.resolve(null)
+        : replay(replayEndpoint, from, replayMs).catch(() => null),
   };
 }
 
@@ -117,34 +117,98 @@ async function receive(socket: Subscriber, listener: KvEventListener): Promise<v
   }
 }
 
+interface Kept {
+  readonly batch: KvEventBatch;
+  readonly bytes: number;
+}
+
+/**
+ * The engine sends everything at once and drops what finds no room on the way, somewhere in the middle: what is missing
+ * is asked for again, as long as that brings something.
+ */
 async function replay(
   endpoint: string,
   from: number,
   replayMs: number,
-): Promise<readonly KvEventBatch[]> {
-  const socket = new Dealer({ ...connecting, receiveTimeout: replayMs, sendTimeout: replayMs });
+): Promise<readonly KvEventBatch[] | null> {
+  const socket = new Dealer({
+    ...connecting,
+    receiveHighWaterMark: waitingReplayed,
+    receiveTimeout: replayMs,
+    sendTimeout: replayMs,
+  });
   try {
     socket.connect(endpoint);
-    const start = Buffer.alloc(8);
-    start.writeBigInt64BE(BigInt(from));
+    const found = await collect(socket, from);
+    if (found === null) return null;
+    const all = [...found.values()].toSorted((a, b) => a.batch.sequence - b.batch.sequence);
+    keepNewest(all);
+    return all.map(({ batch }) => batch);
+  } finally {
+    socket.close();
+  }
+}
+
+/** Batches by number; null = no answer. */
+async function collect(socket: Dealer, from: number): Promise<Map<number, Kept> | null> {
+  const found = new Map<number, Kept>();
+  let start = from;
+  for (let round = 0; round < maxRounds; round += 1) {
+    const { kept, ended } = await ask(socket, start);
+    if (round === 0 && kept.length === 0 && !ended) return null;
+    for (const entry of kept) found.set(entry.batch.sequence, entry);
+    const missing = firstMissing(found);
+    // The engine may have it no more.
+    if (missing === null || kept.length === 0 || (round > 0 && missing <= start)) break;
+    start = missing;
+  }
+  return found;
+}
+
+/** The first number between those found that is not among them. */
+function firstMissing(found: ReadonlyMap<number, Kept>): number | null {
+  const numbers = Float64Array.from(found.keys()).toSorted();
+  const hole = numbers.findIndex(
+    (sequence, at) => at > 0 && sequence !== (numbers[at - 1] ?? 0) + 1,
+  );
+  return hole < 0 ? null : (numbers[hole - 1] ?? 0) + 1;
+}
+
+function keepNewest(kept: Kept[]): void {
+  let bytes = kept.reduce((sum, entry) => sum + entry.bytes, 0);
+  let gone = 0;
+  for (; bytes > maxReplayBytes; gone += 1) bytes -= kept[gone]?.bytes ?? bytes;
+  kept.splice(0, gone);
+}
+
+/** One answer, as far as it came. */
+async function ask(
+  socket: Dealer,
+  from: number,
+): Promise<{ readonly kept: Kept[]; readonly ended: boolean }> {
+  const start = Buffer.alloc(8);
+  start.writeBigInt64BE(BigInt(from));
+  const kept: Kept[] = [];
+  const turns = createTurns(null);
+  let bytes = 0;
+  try {
     await socket.send([Buffer.alloc(0), start]);
-    const turns = createTurns(null);
-    const kept: { readonly batch: KvEventBatch; readonly size: number }[] = [];
-    let bytes = 0;
     for (;;) {
       const frames = await socket.receive();
       const batch = readBatch(frames);
-      if (batch === 'end') return kept.map((entry) => entry.batch);
-      if (batch !== null) {
-        const size = frames.at(-1)?.length ?? 0;
-        kept.push({ batch, size });
-        bytes += size;
+      if (batch === 'end') return { kept, ended: true };
+      const size = frames.at(-1)?.length ?? 0;
+      if (batch !== null) kept.push({ batch, bytes: size });
+      bytes += size;
+      if (bytes > 2 * maxReplayBytes) {
+        keepNewest(kept);
+        bytes = maxReplayBytes;
       }
-      while (bytes > maxReplayBytes) bytes -= kept.shift()?.size ?? bytes;
       await turns.pause();
     }
-  } finally {
-    socket.close();
+  } catch {
+    // Too late: the mark at the end may be what was lost.
+    return { kept, ended: false };
   }
 }
 

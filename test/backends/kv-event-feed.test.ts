@@ -71,11 +71,10 @@ async function connected(
   return { publisher, feed, watched };
 }
 
-/** A subscription takes effect some time after the connection stands: until then nothing arrives. */
+/** A subscription takes effect some time after the connection stands; until then nothing arrives. */
 async function subscribed(publisher: FakePublisher, watched: Watched): Promise<void> {
   await watched.until(() => watched.states.at(-1) === 'live');
-  await new Promise((resolve) => setTimeout(resolve, 100));
-  await publisher.subscribed(1);
+  await publisher.subscribed();
 }
 
 const sequences = (batches: readonly KvEventBatch[] | null): number[] | undefined =>
@@ -125,6 +124,31 @@ test('of a replay the publisher gives what it still has', async (t) => {
   const { endpoint, replayEndpoint } = publisher;
   const feed = createKvEventFeed({ endpoint, replayEndpoint });
   assert.deepEqual(sequences(await feed.replay(0)), [3, 4]);
+});
+
+test('what gets lost on the way of a replay is asked for again, while that helps', async (t) => {
+  const loses = (sequence: number, replay: number): boolean =>
+    sequence === 9 || (replay === 0 && sequence % 3 === 1) || (replay === 1 && sequence === 7);
+  const publisher = await startFakePublisher(t, { loses });
+  for (let at = 0; at < 12; at += 1) await publisher.publish([at]);
+  const { endpoint, replayEndpoint } = publisher;
+  const feed = createKvEventFeed({ endpoint, replayEndpoint });
+  const batches = await feed.replay(0);
+  assert.deepEqual(sequences(batches), [0, 1, 2, 3, 4, 5, 6, 7, 8, 10, 11]);
+  assert.deepEqual(publisher.replays, [0, 1, 7, 9]);
+});
+
+test('a long replay arrives whole', async (t) => {
+  const publisher = await startFakePublisher(t);
+  const event = { type: 'BlockStored', token_ids: Array.from({ length: 64 }, (_, at) => at) };
+  for (let at = 0; at < 10_000; at += 1) await publisher.publish([event], { lost: true });
+  const { endpoint, replayEndpoint } = publisher;
+  const feed = createKvEventFeed({ endpoint, replayEndpoint });
+  const batches = await feed.replay(0);
+  assert.deepEqual(
+    [batches?.length, batches?.at(-1)],
+    [10_000, { sequence: 9999, events: [event] }],
+  );
 });
 
 test('garbage is passed over', async (t) => {

@@ -1,7 +1,7 @@
 /** An engine's publisher of KV events: the live socket and the one that repeats, as vLLM's. */
 import type { TestContext } from 'node:test';
 import { pack } from 'msgpackr';
-import { Publisher, Router } from 'zeromq';
+import { Router, XPublisher } from 'zeromq';
 
 export interface FakePublisher {
   readonly endpoint: string;
@@ -10,8 +10,8 @@ export interface FakePublisher {
   publish(events: readonly unknown[], how?: { readonly lost?: boolean }): Promise<void>;
   /** Sends frames as they are. */
   sendRaw(frames: readonly Uint8Array[]): Promise<void>;
-  /** Resolves when so many subscribers have come. */
-  subscribed(count: number): Promise<void>;
+  /** Resolves when somebody has subscribed, so that nothing that is published is lost. */
+  subscribed(): Promise<void>;
   readonly replays: number[];
   close(): Promise<void>;
 }
@@ -23,6 +23,8 @@ export interface FakePublisherOptions {
   readonly keep?: number;
   /** Never answers a replay. */
   readonly mute?: boolean;
+  /** Batches that get lost on the way of the replay with this number. */
+  readonly loses?: (sequence: number, replay: number) => boolean;
 }
 
 export function sequenceFrame(sequence: number): Buffer {
@@ -35,18 +37,16 @@ const topic = Buffer.from('kv');
 
 export async function startFakePublisher(
   t: TestContext,
-  { at, keep = 10_000, mute = false }: FakePublisherOptions = {},
+  { at, keep = 10_000, mute = false, loses = () => false }: FakePublisherOptions = {},
 ): Promise<FakePublisher> {
-  const live = new Publisher({ linger: 0 });
+  const live = new XPublisher({ linger: 0 });
   const repeat = new Router({ linger: 0 });
-  let came = 0;
-  const waiting: { count: number; resolve: () => void }[] = [];
-  live.events.on('handshake', () => {
-    came += 1;
-    for (const { count, resolve } of waiting) if (came >= count) resolve();
-  });
   await live.bind(at?.endpoint ?? 'tcp://127.0.0.1:*');
   await repeat.bind(at?.replayEndpoint ?? 'tcp://127.0.0.1:*');
+  // A subscription is a message that begins with 1.
+  const first = (async (): Promise<void> => {
+    for await (const [message] of live) if (message?.[0] === 1) return;
+  })();
   const buffer: { sequence: number; payload: Buffer }[] = [];
   let next = 0;
   const replays: number[] = [];
@@ -56,7 +56,7 @@ export async function startFakePublisher(
       const from = Number(start.readBigInt64BE());
       replays.push(from);
       for (const { sequence, payload } of buffer) {
-        if (sequence >= from) {
+        if (sequence >= from && !loses(sequence, replays.length - 1)) {
           await repeat.send([client, Buffer.alloc(0), topic, sequenceFrame(sequence), payload]);
         }
       }
@@ -87,10 +87,7 @@ export async function startFakePublisher(
       if (buffer.length > keep) buffer.shift();
     },
     sendRaw: (frames) => live.send([...frames].map((frame) => Buffer.from(frame))),
-    subscribed: (count) =>
-      came >= count
-        ? Promise.resolve()
-        : new Promise((resolve) => waiting.push({ count, resolve })),
+    subscribed: () => first,
     close,
   };
 }
