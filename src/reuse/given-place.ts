@@ -84,7 +84,9 @@ function forecastOf({ ticket, station, request }: GivenDeps): Forecast | null {
   }
   const { reusableTokens, previous } = request;
   if (reusableTokens === null && expected.tokens === 0 && !chain.exact) return null;
-  const before = previous === ticket.id ? Math.min(reusableTokens ?? 0, chain.tokens - 1) : 0;
+  // By exact ids the index knows all that this process has sent.
+  const counts = previous === ticket.id && (!chain.exact || station.mayHoldMore);
+  const before = counts ? Math.min(reusableTokens ?? 0, chain.tokens - 1) : 0;
   const tokens = Math.max(expected.tokens, Math.floor(before / blockTokens) * blockTokens);
   return { tokens, exactness: 'estimated', blockTokens };
 }

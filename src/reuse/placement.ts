@@ -40,6 +40,16 @@ interface Asked {
   readonly tried: Set<number>;
 }
 
+/** What chains of one request are made from. */
+interface Candidates {
+  readonly asked: Asked;
+  readonly text: Chain;
+  /** Those made so far. */
+  readonly chains: Map<string, Chain>;
+  /** Also where the prompt does not fit. */
+  readonly anyLength: boolean;
+}
+
 class ReplicaPlacement implements Placement {
   readonly #options: PlacementOptions;
   readonly #stations: readonly Station[];
@@ -173,20 +183,10 @@ class ReplicaPlacement implements Placement {
     const [guess] = ids.values();
     const text = this.#scopes.text(asked.prompt, guess?.tokens.length ?? null);
     const chains = new Map<string, Chain>();
-    const chainFor = (at: number, anyLength: boolean): Chain | null => {
-      const station = this.#stations[at];
-      if (station === undefined || tried.has(at)) return null;
-      const known = ids.get(station.facts.fingerprint);
-      const { contextWindow } = station.facts;
-      const length = known?.exact === true ? known.tokens.length : 0;
-      if (!anyLength && contextWindow !== null && length >= contextWindow) return null;
-      if (known?.exact !== true) return text;
-      const name = JSON.stringify([station.facts, station.shape, station.reader?.adapters.size]);
-      const chain = chains.get(name) ?? this.#scopes.chain(station, asked.prompt, known.tokens);
-      chains.set(name, chain);
-      return chain;
-    };
-    const { previous, reusableTokens } = request;
+    const chainFor = (at: number, anyLength: boolean): Chain | null =>
+      this.#chainAt(at, { asked, text, chains, anyLength });
+    const { previous } = request;
+    const reusableTokens = this.#knowsAll(previous, ids) ? null : request.reusableTokens;
     const wanted = { promptTokens: text.tokens, previous, reusableTokens, text };
     const now = this.#now();
     const ticket =
@@ -203,6 +203,29 @@ class ReplicaPlacement implements Placement {
     if (told !== undefined) place.told(told);
     if (!ticket.chain.exact) void this.#identifyLate(place, station, asked);
     return place;
+  }
+
+  /** The prompt as a replica caches it; null = not there. Replicas that cache alike share one chain. */
+  #chainAt(at: number, { asked, text, chains, anyLength }: Candidates): Chain | null {
+    const station = this.#stations[at];
+    if (station === undefined || asked.tried.has(at)) return null;
+    const { facts, shape, reader } = station;
+    const known = asked.ids.get(facts.fingerprint);
+    if (known?.exact !== true) return text;
+    const { length } = known.tokens;
+    if (!anyLength && facts.contextWindow !== null && length >= facts.contextWindow) return null;
+    const { kind, fingerprint, position, slots } = facts;
+    const own = slots === null ? null : at;
+    const name = JSON.stringify([kind, fingerprint, position, own, shape, reader?.adapters.size]);
+    const chain = chains.get(name) ?? this.#scopes.chain(station, asked.prompt, known.tokens);
+    chains.set(name, chain);
+    return chain;
+  }
+
+  /** By exact ids, and after a while, the index knows what the conversation's replica was sent. */
+  #knowsAll(previous: string | null, ids: ReadonlyMap<string, ToldIds>): boolean {
+    const own = this.#stations.find(({ replica }) => replica.id === previous);
+    return own !== undefined && ids.get(own.facts.fingerprint)?.exact === true && !own.mayHoldMore;
   }
 
   /** Ids that come after the choice still say what the replica now holds. */
@@ -256,12 +279,13 @@ class ReplicaPlacement implements Placement {
   }
 
   #createStation(at: number): Station {
-    const { replicas, salt, hashSeeds, maxIndexBlocks, onDefect } = this.#options;
+    const { replicas, salt, pinSlots, hashSeeds, maxIndexBlocks, onDefect } = this.#options;
     const replica = replicas[at];
     if (replica === undefined) throw new SluiceError('INTERNAL', `There is no replica ${at}`);
     return createStation({
       replica,
       salted: salt === 'tenant',
+      pinned: pinSlots === true,
       seeds: hashSeeds ?? defaults.hashSeeds,
       maxIndexBlocks: maxIndexBlocks ?? defaults.maxIndexBlocks,
       index: () => {

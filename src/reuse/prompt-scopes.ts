@@ -39,17 +39,24 @@ export function createPromptScopes(
     const { body, model } = prompt.request;
     return textChain(body, { fingerprint: '', salt: saltOf(prompt), adapter: model }, tokens);
   };
+  const slotOf = (station: Station, prompt: ScopedPrompt): string | null => {
+    const slots = pinSlots === true ? station.slots() : null;
+    if (slots === null) return null;
+    return `slot ${slots.peek(prompt.request.session ?? null, text(prompt, null))}`;
+  };
   return {
     prompt(request) {
       const salted = stations.some(({ facts }) => saltedKinds.includes(facts.kind));
       const own = salted ? fieldOf(request.body, 'cache_salt') : null;
       return { request, ownSalt: typeof own === 'string' ? own : null };
     },
-    chain({ facts, shape, reader }, prompt, tokens) {
+    chain(station, prompt, tokens) {
+      const { facts, shape, reader } = station;
       const { model } = prompt.request;
       const scope = {
         fingerprint: facts.fingerprint,
-        salt: saltedKinds.includes(facts.kind) ? saltOf(prompt) : null,
+        // What one slot holds is of no use in another.
+        salt: saltedKinds.includes(facts.kind) ? saltOf(prompt) : slotOf(station, prompt),
         adapter: model !== null && reader?.adapters.has(model) === true ? model : null,
       };
       return promptChain(tokens, scope, { shape, position: facts.position, engine });

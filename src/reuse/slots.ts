@@ -4,6 +4,8 @@ import { sharedBlocks, blocksOf, type Chain } from './chain.ts';
 export interface SlotBook {
   /** Slot for a prompt, given by name of its conversation (null = told apart by its text) and its text as a chain. */
   take(conversation: string | null, text: Chain): number;
+  /** The same without taking it. */
+  peek(conversation: string | null, text: Chain): number;
 }
 
 interface Slot {
@@ -22,11 +24,14 @@ export function createSlotBook(slots: number): SlotBook {
     conversation: null,
     text: null,
   }));
+  const held = (conversation: string | null, text: Chain): number => {
+    const named = order.findIndex((slot) => slot.conversation === conversation);
+    return Math.max(0, conversation === null ? longest(order, text) : named);
+  };
   return {
+    peek: (conversation, text) => order[held(conversation, text)]?.slot ?? 0,
     take(conversation, text) {
-      const named = order.findIndex((slot) => slot.conversation === conversation);
-      const held = conversation === null ? longest(order, text) : named;
-      const [slot] = order.splice(Math.max(0, held), 1);
+      const [slot] = order.splice(held(conversation, text), 1);
       if (slot === undefined) return 0;
       slot.conversation = conversation;
       slot.text = text;

@@ -13,6 +13,8 @@ import { createTimeline, type Timeline } from './timeline.ts';
 export interface StationDeps {
   readonly replica: PlacementReplica;
   readonly salted: boolean;
+  /** Conversations get slots of their own. */
+  readonly pinned: boolean;
   readonly seeds: readonly (string | null)[];
   readonly maxIndexBlocks: number;
   readonly index: () => ReplicaIndex;
@@ -28,6 +30,8 @@ export interface Station {
   /** The index is told by the engine, now. */
   readonly live: boolean;
   readonly shape: CacheShape;
+  /** The server may hold what an earlier process sent it, of which the index knows nothing. */
+  readonly mayHoldMore: boolean;
   indexOptions(): ReplicaIndexOptions;
   /** Follows what has become known about the server; true = its cache is another one than before. */
   refresh(): boolean;
@@ -40,6 +44,9 @@ export interface Station {
 const maxWaiting = 4096;
 /** Blocks that were forwarded count as long, in ms, until the engine has had time to say so. */
 const speculativeMs = 2000;
+
+/** What a server was sent this long ago, in ms, before this process began, is not expected there any more. */
+const earlierMs = 20 * 60_000;
 
 /** Granularity of reuse where nothing better is known: vLLM's default block, else single tokens. */
 const defaultBlocks: Readonly<Record<BackendKind, number>> = {
@@ -64,9 +71,11 @@ class ReplicaStation implements Station {
   facts: ReplicaFacts;
   #slots: { readonly count: number; readonly book: SlotBook } | null = null;
   readonly #deps: StationDeps;
+  readonly #since: number;
 
   constructor(deps: StationDeps) {
     this.#deps = deps;
+    this.#since = deps.now();
     this.replica = deps.replica;
     this.facts = deps.replica.facts();
     this.timeline = createTimeline({ maxWaiting, onDefect: deps.onDefect });
@@ -91,6 +100,12 @@ class ReplicaStation implements Station {
 
   get shape(): CacheShape {
     return this.reader?.shape ?? initialShape(this.facts);
+  }
+
+  get mayHoldMore(): boolean {
+    // A slot that this process has not filled is one that it has not chosen.
+    if (this.live || (this.#deps.pinned && this.slots() !== null)) return false;
+    return this.#deps.now() - this.#since < earlierMs;
   }
 
   indexOptions(): ReplicaIndexOptions {

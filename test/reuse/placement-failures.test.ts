@@ -248,6 +248,25 @@ test('slots: a conversation keeps its own, a new one takes the one unused for lo
   await off.close();
 });
 
+test('what one slot holds is not expected in another', async () => {
+  const clock = testClock();
+  const fake = fakeReplica({ id: 'a', events: null, facts: { kind: 'llamacpp', slots: 4 } });
+  const placement = placementOver([fake], clock, { pinSlots: true });
+  const system = prompt(1, 300);
+  const forecasts: unknown[] = [];
+  for (const [tokens, session] of [
+    [Uint32Array.of(...system, 1), 'x'],
+    [Uint32Array.of(...system, 2), 'y'],
+    [Uint32Array.of(...system, 1, 2), 'x'],
+  ] as const) {
+    const placed = sure(await placement.place(requestOf(tokens, { session })));
+    await settled();
+    forecasts.push(placed.forecast()?.tokens);
+  }
+  assert.deepEqual(forecasts, [0, 0, 301]);
+  await placement.close();
+});
+
 test('where positions change with the length, nothing is expected across the border', async () => {
   const clock = testClock();
   const position = positionOf(

@@ -179,6 +179,26 @@ test('one replica without events: by ids what it was sent before, eviction learn
   await placement.close();
 });
 
+test('what an earlier process sent is expected for a while, then only what this one knows of', async () => {
+  for (const count of [1, 2]) {
+    const clock = testClock();
+    const fakes = ['a', 'b'].slice(0, count).map((id) => fakeReplica({ id, events: null }));
+    const placement = placementOver(fakes, clock);
+    const forecast = async (seed: number): Promise<unknown> => {
+      const request = requestOf(prompt(seed, 400), { previous: 'a', reusableTokens: 300 });
+      const placed = sure(await placement.place(request));
+      await settled();
+      placed.finish(null);
+      return [placed.id, placed.forecast()?.tokens];
+    };
+    assert.deepEqual(await forecast(1), ['a', 288]);
+    clock.wait(30 * 60_000);
+    const [, tokens] = (await forecast(2)) as [string, number];
+    assert.equal(tokens, 0);
+    await placement.close();
+  }
+});
+
 test('several replicas: a burst of one conversation follows its first request', async () => {
   const clock = testClock();
   const fakes = ['a', 'b', 'c'].map((id) => fakeReplica({ id }));
