@@ -1,7 +1,7 @@
 /** The measures of `sluice eval` on small items whose values can be counted by hand. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { evidenceRecall } from '../../src/cli/eval/evidence.ts';
+import { evidenceKept } from '../../src/cli/eval/evidence.ts';
 import { mentionsKept, mentionsOf } from '../../src/cli/eval/mentions.ts';
 import type { MentionKind } from '../../src/cli/eval/mentions.ts';
 import { containsAnswer, normalise } from '../../src/cli/eval/normalise.ts';
@@ -134,10 +134,29 @@ test('evidence: kept tokens of the marked ranges', () => {
   });
   // tokens: "one", " two", " thr", "ee", " fou", "r"; the range holds three of them
   const tokenizer = fakeTokenizer();
-  assert.equal(evidenceRecall(item, keeping([1, 1, 1, 0]), tokenizer), 1);
-  assert.equal(evidenceRecall(item, keeping([1, 0, 0, 1]), tokenizer), 0);
-  assert.equal(evidenceRecall(item, keeping([0, 1, 0, 0]), tokenizer), 1 / 3);
-  assert.equal(evidenceRecall({ ...item, evidence: [] }, keeping([1, 1, 1, 1]), tokenizer), null);
+  const recall = (keep: number[]): number | null =>
+    evidenceKept(item, keeping(keep), tokenizer).recall;
+  assert.equal(recall([1, 1, 1, 0]), 1);
+  assert.equal(recall([1, 0, 0, 1]), 0);
+  assert.equal(recall([0, 1, 0, 0]), 1 / 3);
+  const none = { recall: null, passages: null };
+  assert.deepEqual(evidenceKept({ ...item, evidence: [] }, keeping([1, 1, 1, 1]), tokenizer), none);
+
+  // two passages, of three tokens and of one: the short one counts as much as the long one in `passages` alone
+  const two = { ...item, evidence: [...item.evidence, { segment: 0, start: 0, end: 3 }] };
+  const kept = (keep: number[]): [number | null, number | null] => {
+    const { recall: tokens, passages } = evidenceKept(two, keeping(keep), tokenizer);
+    return [tokens, passages];
+  };
+  assert.deepEqual(kept([1, 0, 0, 0]), [1 / 4, 1 / 2]);
+  assert.deepEqual(kept([0, 1, 0, 1]), [1 / 4, 1 / 6]);
+  assert.deepEqual(kept([1, 1, 1, 0]), [1, 1]);
+  // a passage inside another one: its tokens count once in the recall
+  const inside = { ...item, evidence: [...item.evidence, { segment: 0, start: 4, end: 7 }] };
+  assert.deepEqual(evidenceKept(inside, keeping([0, 1, 0, 0]), tokenizer), {
+    recall: 1 / 3,
+    passages: (1 / 3 + 1) / 2,
+  });
 });
 
 test('records: answers that stand in the text, code points, demonstrations', () => {

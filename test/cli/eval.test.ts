@@ -1,6 +1,6 @@
-/** `sluice eval`: from item results to the table, and the command over the sample sets. */
+/** `sluice eval`: from item results to the table, and wrong arguments. */
 import assert from 'node:assert/strict';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
@@ -31,6 +31,7 @@ function result(changes: Partial<ItemResult>): ItemResult {
     backendAfter: null,
     survived: true,
     evidenceRecall: null,
+    passages: null,
     numbers: null,
     identifiers: null,
     negations: null,
@@ -142,6 +143,9 @@ test('a run: every rate is timed first on its share of items; missing models are
     arms: ['auto', 'llmlingua2'],
     items: () => items,
     rates: [0.5, 0.2],
+    questions: true,
+    survivors: { classes: [], literals: [], patterns: [] },
+    options: {},
     open,
     backendTokenizer: fakeTokenizer(),
     signal: new AbortController().signal,
@@ -170,42 +174,6 @@ test('a run: every rate is timed first on its share of items; missing models are
   );
   const defect = options(() => Promise.reject(new TypeError('defect')));
   await assert.rejects(runEvaluation(defect), /defect/);
-});
-
-test('the command over the sample sets: files, product ahead of the beginning of the text, stable prefixes', async () => {
-  const out = join(folder, 'out');
-  const args = [
-    'eval',
-    '--methods',
-    'identity,head,auto,llmlingua2',
-    '--rates',
-    '0.33',
-    '--out',
-    out,
-  ];
-  const { status, stdout, stderr } = await run(args);
-  assert.equal(status, 0, stderr);
-  assert.match(stdout, /llmlingua2: not run, .*classifier/);
-  const text = readFileSync(join(out, 'table.md'), 'utf8');
-  assert.match(
-    text,
-    /- command: npx sluice eval --sets eval\/samples --methods identity,head,auto/,
-  );
-  assert.match(text, /- model: scout /);
-  const { macros, rows, measurements } = JSON.parse(readFileSync(join(out, 'table.json'), 'utf8'));
-  const of = (arm: string): Record<string, number> =>
-    macros[0].rows.find((row: { arm: string }) => row.arm === arm);
-  assert.equal(of('identity')['survival'], 1);
-  assert.ok(Number(of('auto')['survival']) > Number(of('head')['survival']));
-  assert.ok(Number(of('auto')['achieved']) < 0.5);
-  assert.equal(of('auto')['structure'], 1);
-  assert.equal(of('auto')['prefixStability'], 1);
-  assert.equal(rows.length, 3 * 8);
-  const lines = readFileSync(join(out, 'items', 'items.jsonl'), 'utf8')
-    .trim()
-    .split('\n');
-  assert.equal(lines.length, measurements);
-  assert.equal(lines.length, 3 * 19);
 });
 
 test('wrong arguments are named', async () => {

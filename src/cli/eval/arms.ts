@@ -12,18 +12,16 @@ import { loadTokenizer } from '../../index.ts';
 import { createSluice, scoutFolder, type Sluice } from '../../sluice.ts';
 import { isRecord } from './record.ts';
 import type { OpenArm } from './run.ts';
-import type { ArmName, ChatMessage, TierArm } from './types.ts';
+import type { ArmName, ChatMessage, ModelSettings, TierArm } from './types.ts';
 
 export const tierArms: readonly TierArm[] = tierNames.map((tier): TierArm => `auto-${tier}`);
 
 /** The tier that an arm names, or null for the default one. */
-function tierOf(arm: ArmName): Tier | null {
+export function tierOf(arm: ArmName): Tier | null {
   return tierNames.find((tier) => arm === `auto-${tier}`) ?? null;
 }
 
-export interface ArmOpenerOptions {
-  /** Folder of a token classifier, or null. */
-  readonly classifier: string | null;
+export interface ArmOpenerOptions extends ModelSettings {
   readonly rates: readonly number[];
   /** Arms that get scorers of their own, so that none finds scores that another one left in the cache. */
   readonly modelArms: ReadonlySet<ArmName>;
@@ -47,7 +45,7 @@ export function armOpener(options: ArmOpenerOptions): ArmOpener {
         ...(tier === null ? {} : { tier }),
       },
       limits: { compress_ms: 600_000 },
-      ...(options.classifier === null ? {} : { score: { classifier: options.classifier } }),
+      score: { classifier: options.classifier, vectors: options.vectors },
     });
   return {
     async open(arm) {

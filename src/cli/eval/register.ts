@@ -2,11 +2,13 @@
 import { join, relative, resolve } from 'node:path';
 import { SingleBar } from 'cli-progress';
 import type { Command } from 'commander';
+import { parseConfig } from '../../config/load.ts';
 import { baselineNames, methodNames } from '../../core/method.ts';
 import { SluiceError } from '../../core/errors.ts';
 import { packageFolder } from '../../sluice.ts';
-import { loadTokenizer } from '../../index.ts';
+import { loadTokenizer, type Survivors } from '../../index.ts';
 import { armOpener, tierArms } from './arms.ts';
+import { modelsOfArms, modelsUsed, type UsedModel } from './models-used.ts';
 import { reportText, writeReport, type Report } from './report.ts';
 import { runEvaluation } from './run.ts';
 import { readSets, sample } from './sets.ts';
@@ -29,8 +31,12 @@ interface EvalFlags {
   readonly rates: string;
   readonly limit?: string;
   readonly modelLimit?: string;
+  readonly question: boolean;
+  readonly guards?: boolean;
   readonly out?: string;
+  readonly name?: string;
   readonly classifier?: string;
+  readonly vectors?: string;
   readonly backendTokenizer?: string;
 }
 
@@ -51,13 +57,21 @@ export function register(program: Command): void {
       '--classifier <dir>',
       'token classifier for llmlingua2 (the arm is left out without one)',
     )
+    .option('--vectors <dir>', 'sentence encoder for auto (default: the shipped one)')
     .option('--backend-tokenizer <dir>', 'folder of a second tokenizer to count with')
-    .option('--out <dir>', 'also write table.md, table.json and items/items.jsonl there')
+    .option('--no-question', 'withhold every question from the methods; answers are looked for')
+    .option('--guards', 'the default survivors hold, and no method drops whole texts')
+    .option('--out <dir>', 'also write the table, the plots and items/ there')
+    .option(
+      '--name <name>',
+      'name of the files (default: table, without-question, guards, without-question-guards)',
+    )
     .action((flags: EvalFlags) => evaluate(flags));
 }
 
 async function evaluate(flags: EvalFlags): Promise<void> {
   const arms = armsOf(flags.methods);
+  const name = nameOf(flags);
   const rates = flags.rates.split(',').map(rate);
   const modelLimit = optionalWhole(flags.modelLimit, '--model-limit');
   const sets = readSets({
@@ -72,13 +86,19 @@ async function evaluate(flags: EvalFlags): Promise<void> {
   const missing: string[] = [];
   const stop = new AbortController();
   process.once('SIGINT', () => stop.abort());
-  const opener = armOpener({ classifier: flags.classifier ?? null, rates, modelArms });
+  const settings = { classifier: flags.classifier ?? null, vectors: flags.vectors ?? null };
+  const models = await modelsUsed(arms, settings);
+  const opener = armOpener({ ...settings, rates, modelArms });
   try {
     await runEvaluation({
       arms,
       items,
       rates,
       open: opener.open,
+      questions: flags.question,
+      survivors: survivorsOf(flags),
+      // The coarse step of LLMLingua drops whole texts, which guards leave alone: only words are dropped here.
+      options: flags.guards === true ? { use_context_level_filter: false } : {},
       backendTokenizer:
         flags.backendTokenizer === undefined ? null : loadTokenizer(flags.backendTokenizer),
       signal: stop.signal,
@@ -89,9 +109,9 @@ async function evaluate(flags: EvalFlags): Promise<void> {
   } finally {
     await opener.close();
   }
-  const report = reportOf({ flags, arms, results, missing });
+  const report = reportOf({ flags, arms, results, missing, models });
   process.stdout.write(`${reportText(report)}\n`);
-  if (flags.out !== undefined) writeReport(flags.out, report, results);
+  if (flags.out !== undefined) writeReport({ folder: flags.out, name }, report, results);
 }
 
 function reportOf(run: {
@@ -99,6 +119,7 @@ function reportOf(run: {
   readonly arms: readonly ArmName[];
   readonly results: readonly ItemResult[];
   readonly missing: readonly string[];
+  readonly models: readonly UsedModel[];
 }): Report {
   const { flags, results } = run;
   const arms = run.arms.filter((arm) => results.some((result) => result.arm === arm));
@@ -109,8 +130,10 @@ function reportOf(run: {
   }
   return {
     command: commandLine(flags),
-    classifier: flags.classifier ?? null,
+    models: modelsOfArms(run.models, arms),
     backendTokenizer: flags.backendTokenizer ?? null,
+    questions: flags.question,
+    guards: survivorsOf(flags).classes,
     macros,
     rows: tableOf(results, arms),
     missing: run.missing,
@@ -128,10 +151,35 @@ function commandLine(flags: EvalFlags): string {
     ['--limit', flags.limit],
     ['--model-limit', flags.modelLimit],
     ['--classifier', flags.classifier && path(flags.classifier)],
+    ['--vectors', flags.vectors && path(flags.vectors)],
     ['--backend-tokenizer', flags.backendTokenizer && path(flags.backendTokenizer)],
     ['--out', flags.out && path(flags.out)],
+    ['--name', flags.name],
   ].filter(([, value]) => value !== undefined);
-  return ['npx sluice eval', ...parts.flat()].join(' ');
+  const switches = [
+    ...(flags.question ? [] : ['--no-question']),
+    ...(flags.guards === true ? ['--guards'] : []),
+  ];
+  return ['npx sluice eval', ...parts.flat(), ...switches].join(' ');
+}
+
+/** Name of the files of a report; runs that measure other things do not overwrite each other. */
+function nameOf({ name, question, guards }: EvalFlags): string {
+  if (name === undefined) {
+    const parts = [question ? '' : 'without-question', guards === true ? 'guards' : ''];
+    return parts.filter((part) => part !== '').join('-') || 'table';
+  }
+  if (/^[\w-]+$/.test(name)) return name;
+  throw new SluiceError(
+    'REQUEST_INVALID',
+    `--name is ${name}; letters, digits, _ and - are allowed`,
+  );
+}
+
+/** Every method at its own strength without guards; with them, the classes that a configuration has by default. */
+function survivorsOf({ guards }: EvalFlags): Survivors {
+  const classes = guards === true ? parseConfig({}).compress.survivors.classes : [];
+  return { classes, literals: [], patterns: [] };
 }
 
 function armsOf(list: string | undefined): readonly ArmName[] {

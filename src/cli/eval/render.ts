@@ -7,6 +7,7 @@ const common: readonly Column<
   Pick<
     MacroRow & TableRow,
     | 'evidence'
+    | 'passages'
     | 'numbers'
     | 'identifiers'
     | 'negations'
@@ -16,6 +17,7 @@ const common: readonly Column<
   >
 >[] = [
   ['ER', (row) => digits(row.evidence)],
+  ['passages', (row) => digits(row.passages)],
   ['numbers', (row) => digits(row.numbers)],
   ['identifiers', (row) => digits(row.identifiers)],
   ['negations', (row) => digits(row.negations)],
@@ -34,6 +36,7 @@ const setColumns: readonly Column<TableRow>[] = [
   ['SR', (row) => digits(row.survival?.mean ?? null)],
   ['SR 95 %', (row) => interval(row.survival)],
   ['SR - bm25-sentence-document', (row) => difference(row.againstBm25)],
+  ['SR - random-sentence', (row) => difference(row.againstRandom)],
   ...common,
 ];
 

@@ -1,6 +1,13 @@
 /** Every item under every arm and rate; one compression at a time, so that milliseconds mean something. */
-import type { CompressJob, Compressor, Segment, TextTokenizer } from '../../index.ts';
-import { evidenceRecall } from './evidence.ts';
+import type {
+  CompressJob,
+  Compressor,
+  MethodOptions,
+  Segment,
+  Survivors,
+  TextTokenizer,
+} from '../../index.ts';
+import { evidenceKept } from './evidence.ts';
 import { mentionsKept, mentionsOf, type MentionKind, type Mentions } from './mentions.ts';
 import { containsAnswer, normalise } from './normalise.ts';
 import { prefixStability } from './stability.ts';
@@ -26,6 +33,11 @@ export interface RunOptions {
   readonly items: (arm: ArmName) => readonly EvalItem[];
   readonly rates: readonly number[];
   readonly open: (arm: ArmName) => Promise<OpenArm>;
+  /** false = every question is withheld from the methods; answers and evidence are still looked for. */
+  readonly questions: boolean;
+  /** What must survive. Every class of word that is named here takes tokens that a method could spend otherwise. */
+  readonly survivors: Survivors;
+  readonly options: MethodOptions;
   /** A second tokenizer to count with, or null. */
   readonly backendTokenizer: TextTokenizer | null;
   readonly signal: AbortSignal;
@@ -134,12 +146,14 @@ async function measure(
   { compressor, tokenizer, forward }: OpenArm,
   run: RunOptions & { readonly stable: boolean },
 ): Promise<ItemResult> {
-  const job = jobOf(facts.segments, item.question, { rate, signal: run.signal });
+  const question = run.questions ? item.question : '';
+  const job = jobOf({ segments: facts.segments, question, rate }, run);
   const started = performance.now();
   const result = await compressor.compress(job);
   const milliseconds = performance.now() - started;
   const outputs = result.segments.map(({ text }) => text);
   const after = mentionsIn(outputs);
+  const evidence = evidenceKept(item, result, tokenizer);
   const kept = (kind: MentionKind): number | null =>
     mentionsKept(kind, facts.mentions.get(kind) ?? new Map(), after.get(kind) ?? new Map());
   const backend = (texts: readonly string[]): number | null =>
@@ -156,13 +170,15 @@ async function measure(
     backendBefore: backend(facts.segments.map(({ text }) => text)),
     backendAfter: backend(outputs),
     survived: answerSurvives(item.answers, outputs),
-    evidenceRecall: evidenceRecall(item, result, tokenizer),
+    evidenceRecall: evidence.recall,
+    passages: evidence.passages,
     numbers: kept('numbers'),
     identifiers: kept('identifiers'),
     negations: kept('negations'),
     structure: structureValid(facts.segments, outputs),
     prefixStability:
-      run.stable && forward !== null
+      // A request carries its question among its messages: stability is not measured without it.
+      run.stable && run.questions && forward !== null
         ? await prefixStability(item, (messages, turn) =>
             forward(messages, { rate, tenant: `${item.id} ${rate} ${turn}` }),
           )
@@ -182,17 +198,20 @@ export function answerSurvives(
 }
 
 function jobOf(
-  segments: readonly Segment[],
-  question: string,
-  { rate, signal }: { readonly rate: number; readonly signal: AbortSignal },
+  ask: {
+    readonly segments: readonly Segment[];
+    readonly question: string;
+    readonly rate: number;
+  },
+  { survivors, options, signal }: RunOptions,
 ): CompressJob {
   return {
-    segments,
-    question,
+    segments: ask.segments,
+    question: ask.question,
     instruction: '',
-    budget: { type: 'rate', rate },
-    survivors: { classes: [], literals: [], patterns: [] },
-    options: { seed: 1 },
+    budget: { type: 'rate', rate: ask.rate },
+    survivors,
+    options: { seed: 1, ...options },
     minTokens: 0,
     signal,
   };

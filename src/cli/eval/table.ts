@@ -1,11 +1,11 @@
 /** From item results to rows. */
 import { estimate, mean } from './bootstrap.ts';
-import type { ArmName, ItemResult, MacroRow, TableRow } from './types.ts';
+import type { ArmName, Estimate, ItemResult, MacroRow, TableRow } from './types.ts';
 
 /** Rows in the order set, rate (descending), arm as given. */
 export function tableOf(results: readonly ItemResult[], arms: readonly ArmName[]): TableRow[] {
   const groups = groupsOf(results);
-  const rows = [...groups.values()].map((group) => rowOf(group, referenceOf(group, groups)));
+  const rows = [...groups.values()].map((group) => rowOf(group, groups));
   return rows.sort(
     (a, b) =>
       a.set.localeCompare(b.set) || b.rate - a.rate || arms.indexOf(a.arm) - arms.indexOf(b.arm),
@@ -23,20 +23,25 @@ function groupsOf(results: readonly ItemResult[]): Map<string, ItemResult[]> {
   return groups;
 }
 
-/** The arm that the others are compared with. */
-const reference: ArmName = 'bm25-sentence-document';
-
 function keyOf(set: string, rate: number, arm: ArmName): string {
   return [set, rate, arm].join('\n');
 }
 
-function referenceOf(
+/** Mean over the items of survival minus the survival under another arm; null without such pairs. */
+function against(
+  other: ArmName,
   group: readonly ItemResult[],
   groups: ReadonlyMap<string, readonly ItemResult[]>,
-): ReadonlyMap<string, ItemResult> {
+): Estimate | null {
   const [first] = group;
-  const key = first === undefined ? '' : keyOf(first.set, first.rate, reference);
-  return new Map((groups.get(key) ?? []).map((result) => [result.id, result]));
+  if (first === undefined || first.arm === other) return null;
+  const theirs = groups.get(keyOf(first.set, first.rate, other)) ?? [];
+  const survivals = new Map(theirs.map(({ id, survived }) => [id, survived]));
+  const pairs = group.flatMap(({ id, survived }) => {
+    const their = survivals.get(id) ?? null;
+    return survived === null || their === null ? [] : [Number(survived) - Number(their)];
+  });
+  return pairs.length === 0 ? null : estimate(pairs);
 }
 
 function known(values: readonly (number | boolean | null)[]): number[] {
@@ -48,16 +53,13 @@ function meanOrNull(values: readonly (number | boolean | null)[]): number | null
   return list.length === 0 ? null : mean(list);
 }
 
-function rowOf(group: readonly ItemResult[], other: ReadonlyMap<string, ItemResult>): TableRow {
+function rowOf(
+  group: readonly ItemResult[],
+  groups: ReadonlyMap<string, readonly ItemResult[]>,
+): TableRow {
   const [first] = group;
   if (first === undefined) throw new RangeError('a row needs at least one result');
   const survived = known(group.map((result) => result.survived));
-  const pairs = group.flatMap((result) => {
-    const theirs = other.get(result.id)?.survived;
-    return result.survived === null || theirs === null || theirs === undefined
-      ? []
-      : [Number(result.survived) - Number(theirs)];
-  });
   return {
     set: first.set,
     arm: first.arm,
@@ -67,8 +69,10 @@ function rowOf(group: readonly ItemResult[], other: ReadonlyMap<string, ItemResu
     achieved: share(group.map((result) => [result.tokensBefore, result.tokensAfter])) ?? 1,
     achievedBackend: share(group.map((result) => [result.backendBefore, result.backendAfter])),
     survival: survived.length === 0 ? null : estimate(survived),
-    againstBm25: pairs.length === 0 || first.arm === reference ? null : estimate(pairs),
+    againstBm25: against('bm25-sentence-document', group, groups),
+    againstRandom: against('random-sentence', group, groups),
     evidence: meanOrNull(group.map((result) => result.evidenceRecall)),
+    passages: meanOrNull(group.map((result) => result.passages)),
     numbers: meanOrNull(group.map((result) => result.numbers)),
     identifiers: meanOrNull(group.map((result) => result.identifiers)),
     negations: meanOrNull(group.map((result) => result.negations)),
@@ -138,6 +142,7 @@ function macroRow(rows: readonly TableRow[]): MacroRow {
     achieved: over((row) => row.achieved) ?? 1,
     survival: over((row) => row.survival?.mean ?? null),
     evidence: over((row) => row.evidence),
+    passages: over((row) => row.passages),
     numbers: over((row) => row.numbers),
     identifiers: over((row) => row.identifiers),
     negations: over((row) => row.negations),

@@ -6,6 +6,14 @@ import type { Segment } from '../../index.ts';
 export type TierArm = `auto-${Tier}`;
 export type ArmName = MethodName | BaselineName | TierArm;
 
+/** Models that are not the shipped ones. */
+export interface ModelSettings {
+  /** Folder of a token classifier, or null. */
+  readonly classifier: string | null;
+  /** Folder of a sentence encoder; null = the shipped one. */
+  readonly vectors: string | null;
+}
+
 /** A half-open range of UTF-16 offsets inside one segment. */
 export interface EvidenceRange {
   readonly segment: number;
@@ -56,6 +64,8 @@ export interface ItemResult {
   readonly backendAfter: number | null;
   readonly survived: boolean | null;
   readonly evidenceRecall: number | null;
+  /** As `evidenceRecall`, but every supporting passage counts the same. */
+  readonly passages: number | null;
   readonly numbers: number | null;
   readonly identifiers: number | null;
   readonly negations: number | null;
@@ -84,7 +94,10 @@ export interface TableRow {
   readonly survival: Estimate | null;
   /** Paired difference of survival to `bm25-sentence-document`. */
   readonly againstBm25: Estimate | null;
+  /** Paired difference of survival to `random-sentence`: the bar where no question is known. */
+  readonly againstRandom: Estimate | null;
   readonly evidence: number | null;
+  readonly passages: number | null;
   readonly numbers: number | null;
   readonly identifiers: number | null;
   readonly negations: number | null;
@@ -102,6 +115,7 @@ export interface MacroRow {
   readonly achieved: number;
   readonly survival: number | null;
   readonly evidence: number | null;
+  readonly passages: number | null;
   readonly numbers: number | null;
   readonly identifiers: number | null;
   readonly negations: number | null;
