@@ -19,16 +19,22 @@ export interface BoundedCache<V> {
   readonly size: number;
 }
 
-export function boundedCache<V extends {}>(options: BoundedCacheOptions<V>): BoundedCache<V> {
+/** More entries than this are bounded as sizes of 1: for a number of entries, room is taken at once (27 bytes each). */
+const takenAtOnce = 10_000;
+
+function lruCache<V extends {}>(options: BoundedCacheOptions<V>): LRUCache<string, V> {
   const { maxEntries, maxSize, sizeOf } = options;
-  const cache =
-    maxSize !== undefined && sizeOf !== undefined
-      ? new LRUCache<string, V>({
-          max: maxEntries,
-          maxSize,
-          sizeCalculation: (value) => Math.max(1, Math.ceil(sizeOf(value))),
-        })
-      : new LRUCache<string, V>({ max: maxEntries });
+  if (maxSize !== undefined && sizeOf !== undefined) {
+    const sizeCalculation = (value: V): number => Math.max(1, Math.ceil(sizeOf(value)));
+    return new LRUCache<string, V>({ max: maxEntries, maxSize, sizeCalculation });
+  }
+  return maxEntries > takenAtOnce
+    ? new LRUCache<string, V>({ maxSize: maxEntries, sizeCalculation: () => 1 })
+    : new LRUCache<string, V>({ max: maxEntries });
+}
+
+export function boundedCache<V extends {}>(options: BoundedCacheOptions<V>): BoundedCache<V> {
+  const cache = lruCache(options);
   return {
     get: (key) => cache.get(key),
     has: (key) => cache.has(key),
