@@ -12,6 +12,7 @@ import { createDiskLedger } from './reuse/stores/disk.ts';
 import { createRedisLedger } from './reuse/stores/redis.ts';
 import type { StoredLedger } from './reuse/stores/types.ts';
 import type { Ledger, Placement, Reuse } from './reuse/types.ts';
+import { createPositions } from './servers.ts';
 import { version } from './version.ts';
 
 /** Milliseconds that a call of the store may take before a request goes on without it. */
@@ -34,13 +35,14 @@ export async function createDecisions(
 ): Promise<Decisions> {
   const { backend, placement, observer } = deps;
   const ledger = await createLedger(config, observer);
+  const position = createPositions(config);
   const { cache_seconds: cacheSeconds, max_conversations: maxConversations } = config.reuse;
   const reuse = createReuse({
     ledger,
     clock: systemClock,
     backend: () => backend.kind,
     fingerprint: backend.fingerprint,
-    position: null,
+    position: () => position(backend),
     limitTokens: () => backend.capabilities.contextWindow,
     rate: config.compress.rate,
     always: config.compress.when === 'always',

@@ -140,6 +140,30 @@ export async function checkStateDir(folder: string): Promise<Check> {
   }
 }
 
+/** Whether Redis answers, where decisions are kept there. */
+async function checkRedis({ reuse }: Config): Promise<readonly Check[]> {
+  if (reuse.store !== 'redis' || reuse.redis_url === null) return [];
+  const { createRedisLedger } = await import('./reuse/stores/redis.ts');
+  const name = `store redis ${new URL(reuse.redis_url).host}`;
+  const remedy =
+    'Start Redis or Valkey, or correct reuse.redis_url; until then requests go on without it.';
+  try {
+    const ledger = await createRedisLedger({
+      url: reuse.redis_url,
+      prefix: reuse.redis_prefix,
+      ttlSeconds: 60,
+      timeoutMs: 2000,
+      cacheBytes: 1 << 20,
+      onWarning: () => undefined,
+    });
+    const { ok, detail } = await ledger.check();
+    await ledger.close();
+    return [{ name, ok, detail, remedy: ok ? null : remedy }];
+  } catch (error) {
+    return [{ name, ok: false, detail: messageOf(error), remedy }];
+  }
+}
+
 /** All checks in the order in which they are worth repairing. */
 export async function runDoctor(config: Config): Promise<Check[]> {
   const upstreams = await Promise.all(config.upstream.map((url) => checkUpstream(url, config)));
@@ -149,5 +173,6 @@ export async function runDoctor(config: Config): Promise<Check[]> {
     ...(await checkModels(config)),
     ...upstreams,
     await checkStateDir(config.state_dir),
+    ...(await checkRedis(config)),
   ];
 }

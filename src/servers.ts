@@ -1,4 +1,6 @@
 /** The servers behind this Sluice, and who chooses among them. */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { createEmbeddedBackend } from './backends/embedded.ts';
 import { createKvEventFeed } from './backends/kv-event-feed.ts';
 import { createRemoteBackend } from './backends/remote.ts';
@@ -8,6 +10,7 @@ import { systemClock } from './core/clock.ts';
 import { scoutFolder } from './folders.ts';
 import { defectFields } from './observe/defect.ts';
 import type { Observer } from './observe/types.ts';
+import { positionOf, type PositionScheme } from './reuse/position.ts';
 import { createPlacement } from './reuse/placement.ts';
 import type { KvFeed, PlacementReplica } from './reuse/placement-options.ts';
 import { secretIn } from './reuse/salt.ts';
@@ -55,8 +58,9 @@ export function placementOf(
 ): Placement | null {
   const { reuse, upstream } = config;
   if (upstream.length === 0) return null;
+  const position = createPositions(config);
   return createPlacement({
-    replicas: backends.map((backend, at) => replicaOf(backend, feedOf(config, at))),
+    replicas: backends.map((backend, at) => replicaOf(backend, feedOf(config, at), position)),
     clock: systemClock,
     salt: reuse.salt,
     secret: reuse.salt === 'tenant' ? (reuse.salt_secret ?? secretIn(config.state_dir)) : null,
@@ -66,7 +70,39 @@ export function placementOf(
   });
 }
 
-function replicaOf(backend: Backend, events: KvFeed | null): PlacementReplica {
+/** What is known of each replica, as metrics. */
+export function watchReplicas(observer: Observer, placement: Placement): void {
+  type State = ReturnType<Placement['state']>[number];
+  const gauge = (name: string, help: string, read: (state: State) => number | null): void =>
+    observer.gauges(`sluice_replica_${name}`, help, 'replica', () =>
+      placement.state().map((state) => [state.id, read(state)]),
+    );
+  gauge('healthy', '1 = it answers', ({ healthy }) => Number(healthy));
+  gauge('draining', '1 = it gets nothing new', ({ draining }) => Number(draining));
+  gauge('running', 'Requests on their way', ({ running }) => running);
+  gauge('queued_tokens', 'Prompt tokens that wait there', ({ queuedTokens }) => queuedTokens);
+  gauge(
+    'prefill_tokens_per_second',
+    'Prompt tokens that it computes in a second, as measured',
+    ({ prefillTokensPerSecond }) => prefillTokensPerSecond,
+  );
+  gauge(
+    'index_blocks',
+    'Cache blocks that it is believed to hold',
+    ({ indexBlocks }) => indexBlocks,
+  );
+  gauge(
+    'events_live',
+    '1 = its cache events arrive, 0 = they did; absent = it has none',
+    (state) => (state.feed === 'none' ? null : Number(state.feed === 'live')),
+  );
+}
+
+function replicaOf(
+  backend: Backend,
+  events: KvFeed | null,
+  position: (backend: Backend) => PositionScheme | null,
+): PlacementReplica {
   return {
     id: backend.name,
     facts: () => ({
@@ -77,7 +113,7 @@ function replicaOf(backend: Backend, events: KvFeed | null): PlacementReplica {
       contextWindow: backend.capabilities.contextWindow,
       capacityTokens: backend.limits?.capacityTokens ?? null,
       slots: backend.limits?.slots ?? null,
-      position: null,
+      position: position(backend),
     }),
     promptTokens: async (body, path, signal) =>
       (await backend.promptTokens?.of(body, path, signal)) ?? null,
@@ -85,6 +121,37 @@ function replicaOf(backend: Backend, events: KvFeed | null): PlacementReplica {
     events,
     check: (signal) => backend.check(signal),
   };
+}
+
+/**
+ * Position scheme of a served model, where the folder of its tokenizer has its `config.json`; null = not known. The
+ * server's kind and limit count as well, and may be found out late.
+ */
+export function createPositions(config: Config): (backend: Backend) => PositionScheme | null {
+  const model = config.tokenizer === null ? null : modelConfig(config.tokenizer);
+  if (model === null) return () => null;
+  const known = new Map<string, PositionScheme>();
+  return ({ kind, capabilities }) => {
+    const maxLength = capabilities.contextWindow;
+    const key = `${kind} ${maxLength}`;
+    const server = kind === 'tgi' ? 'transformers' : serverKinds.find((name) => name === kind);
+    const position =
+      known.get(key) ?? positionOf(model, { kind: server ?? 'other', version: null, maxLength });
+    // A server changes once or twice, when it is found out.
+    if (known.size < 100) known.set(key, position);
+    return position;
+  };
+}
+
+const serverKinds = ['vllm', 'sglang', 'llamacpp', 'ollama'] as const;
+
+function modelConfig(folder: string): unknown {
+  try {
+    const value: unknown = JSON.parse(readFileSync(join(folder, 'config.json'), 'utf8'));
+    return value;
+  } catch {
+    return null;
+  }
 }
 
 function feedOf({ reuse }: Config, at: number): KvFeed | null {

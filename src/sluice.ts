@@ -19,7 +19,7 @@ import { modelFolder } from './models.ts';
 import { createObserver } from './observe/observer.ts';
 import type { Observer } from './observe/types.ts';
 import { createScorers, type ScorerPool } from './score/create.ts';
-import { createBackends, placementOf } from './servers.ts';
+import { createBackends, placementOf, watchReplicas } from './servers.ts';
 import { loadTokenizer } from './tokenize/load.ts';
 import { version } from './version.ts';
 import type { TextTokenizer } from './tokenize/types.ts';
@@ -81,6 +81,7 @@ export async function createSluice(input: unknown = {}): Promise<Sluice> {
     },
   });
   watchScorers(observer, scorers);
+  if (placement !== null) watchReplicas(observer, placement);
   let server: ProxyServer | null = null;
   return {
     config,

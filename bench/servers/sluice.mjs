@@ -51,7 +51,7 @@ const gateway = createGateway({
     clock: systemClock,
     backend: () => backend.kind,
     fingerprint: backend.fingerprint,
-    position: null,
+    position: () => null,
     limitTokens: () => null,
     rate: config.compress.rate,
     always: false,

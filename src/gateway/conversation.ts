@@ -34,7 +34,7 @@ export function turnRequestOf(
     ),
     sizes: units.map((unit) => sizeOf(unit, settings)),
     leadingUnits: firstUser < 0 ? 0 : firstUser,
-    maxNewTokens: null,
+    maxNewTokens: request.maxTokens,
   };
 }
 

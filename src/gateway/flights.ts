@@ -111,25 +111,33 @@ class PlacedFlights implements Flights {
   }
 
   #prepared(id: string, flight: Flight): Prepared {
-    const { backends, reports, first } = this.#deps;
+    const { backends, first } = this.#deps;
     const { pass, placed } = flight;
     const backend = (placed === null ? first : backends[placed.replica]) ?? first;
     this.#open.set(id, flight);
-    const report =
-      reports.amend(id, (open) => departing(open, flight, backend)) ??
-      departing(pass.report, flight, backend);
     return {
       id,
       body: placed === null ? pass.body : addMembers(pass.body, placed.fields),
-      responseHeaders: responseHeaders(report),
+      responseHeaders: this.#headers(id, flight, backend),
       backend,
-      progress: placed === null ? null : this.#progress(id, flight, placed),
+      progress: placed === null ? null : this.#progress(id, flight, { placed, backend }),
     };
   }
 
-  #progress(id: string, flight: Flight, placed: Placed): Progress {
+  /** Notes in the open report what is expected now. */
+  #headers(id: string, flight: Flight, backend: Backend): readonly string[] {
+    const report = this.#deps.reports.amend(id, (open) => departing(open, flight, backend));
+    return responseHeaders(report ?? departing(flight.pass.report, flight, backend));
+  }
+
+  #progress(
+    id: string,
+    flight: Flight,
+    { placed, backend }: { readonly placed: Placed; readonly backend: Backend },
+  ): Progress {
     const { pass, tries } = flight;
     return {
+      headers: () => this.#headers(id, flight, backend),
       answering: () => {
         if (pass.request?.stream === true) placed.firstToken();
       },

@@ -63,13 +63,11 @@ export function settingsFor(config: Config, survivors: Survivors, wishes: Wishes
         wishes.targetTokens === undefined
           ? null
           : Math.max(1, Math.min(wishes.targetTokens, largestTarget) - spent);
-      return { ...base, pays: plan.pays, targetTokens: smaller(wanted, plan.targetTokens) };
+      // The rate leaves no more than the plan's target does; only a client's own target may.
+      const targetTokens = wanted === null ? null : Math.min(wanted, plan.targetTokens ?? wanted);
+      return { ...base, pays: plan.pays, targetTokens };
     },
   };
-}
-
-function smaller(one: number | null, other: number | null): number | null {
-  return one === null || other === null ? (one ?? other) : Math.min(one, other);
 }
 
 /** The configured survivors, compiled. The configuration has checked every pattern. */

@@ -46,6 +46,8 @@ export interface Prepared {
 
 /** What a forwarded request lets its router know, and the way out when its server cannot be reached. */
 export interface Progress {
+  /** `Prepared.responseHeaders` as known by now: a forecast may have become better beside the forwarding. */
+  headers(): readonly string[];
   /** The first byte of the answer's body came. */
   answering(): void;
   /** The server could not be reached and no byte was sent: where to try next, or null. */

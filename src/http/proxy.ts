@@ -206,7 +206,7 @@ function send(
   const leg = (to: Prepared, forwarded: ForwardedRequest): Leg => ({
     backend: to.backend,
     request: forwarded,
-    extraHeaders: to.responseHeaders,
+    extraHeaders: () => to.progress?.headers() ?? to.responseHeaders,
     answering: () => to.progress?.answering(),
     elsewhere: () => {
       const next = to.progress?.elsewhere() ?? null;

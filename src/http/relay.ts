@@ -17,8 +17,8 @@ export interface RelayOptions {
   readonly backend: Gateway['backend'];
   readonly request: ForwardRequest;
   readonly response: ServerResponse<IncomingMessage>;
-  /** `x-sluice-*` fields to append to the response head. */
-  readonly extraHeaders: RawHeaders;
+  /** `x-sluice-*` fields to append to the response head; asked for when it comes. */
+  readonly extraHeaders: () => RawHeaders;
   /** The answer's first byte came. */
   readonly answering: () => void;
   /** The backend could not be reached and nothing was sent: the same request for another one, or null. */
@@ -89,7 +89,7 @@ class Relay implements ForwardHandler {
     if (this.#options.readUsage && status === 200 && !has(fields, 'content-encoding')) {
       this.#sample = createSample();
     }
-    for (const value of this.#options.extraHeaders) fields.push(value);
+    for (const value of this.#options.extraHeaders()) fields.push(value);
     if (isReasonPhrase(statusText)) this.#response.writeHead(status, statusText, fields);
     else this.#response.writeHead(status, fields);
     // Head and first bytes that arrive together leave together; a head that comes alone is not held back.
@@ -136,7 +136,7 @@ class Relay implements ForwardHandler {
     }
     this.#settle({ status: this.#status, usage: null, error: failure.code });
     if (this.#status === null && !this.#response.headersSent) {
-      sendDialectError(this.#response, failure, this.#options.extraHeaders);
+      sendDialectError(this.#response, failure, this.#options.extraHeaders());
     } else breakConnection(this.#response);
   }
 

@@ -4,6 +4,7 @@
  */
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
 import type { RequestReport } from '../core/report.ts';
+import type { Observer } from './types.ts';
 
 /** Label sets that one counter may have; further ones are counted under `other`. */
 const maxLabelSets = 500;
@@ -45,6 +46,7 @@ export interface Metrics {
   countTokens(report: RequestReport, route: string): void;
   upstreamAnswered(milliseconds: number): void;
   gauge(name: string, help: string, read: () => number): void;
+  gauges: Observer['gauges'];
   counter(name: string, help: string, read: () => number): void;
   text(): Promise<string>;
   readonly contentType: string;
@@ -189,6 +191,20 @@ export function createMetrics(options: { readonly version: string }): Metrics {
         help,
         registers: [registry],
         collect: () => gauge.set(read()),
+      });
+    },
+    gauges(name, help, label, read) {
+      const gauge: Gauge = new Gauge({
+        name,
+        help,
+        labelNames: [label],
+        registers: [registry],
+        collect() {
+          gauge.reset();
+          for (const [value, amount] of read().slice(0, maxLabelSets)) {
+            if (amount !== null) gauge.labels(value).set(amount);
+          }
+        },
       });
     },
     counter: (name, help, read) => addCounter(registry, name, help, read),

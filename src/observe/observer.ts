@@ -87,6 +87,7 @@ export function createObserver(options: ObserverOptions): Observer {
     tokensCounted: metrics.countTokens,
     upstreamAnswered: metrics.upstreamAnswered,
     gauge: metrics.gauge,
+    gauges: metrics.gauges,
     counter: metrics.counter,
     metricsText: metrics.text,
     metricsType: metrics.contentType,

@@ -9,6 +9,7 @@ export const silentObserver: Observer = {
   tokensCounted: ignore,
   upstreamAnswered: ignore,
   gauge: ignore,
+  gauges: ignore,
   counter: ignore,
   metricsText: () => Promise.resolve(''),
   metricsType: 'text/plain; version=0.0.4; charset=utf-8',

@@ -26,6 +26,13 @@ export interface Observer {
   upstreamAnswered(milliseconds: number): void;
   /** Registers a value that is read when metrics are asked for. `name` begins with `sluice_`. */
   gauge(name: string, help: string, read: () => number): void;
+  /** As `gauge`, for several values that `label` tells apart; null = not known, left out. */
+  gauges(
+    name: string,
+    help: string,
+    label: string,
+    read: () => readonly (readonly [string, number | null])[],
+  ): void;
   /** As `gauge`, for a number that only grows; `name` ends in `_total`. */
   counter(name: string, help: string, read: () => number): void;
   /** Everything in Prometheus text format 0.0.4. */

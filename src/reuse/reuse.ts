@@ -21,7 +21,7 @@ export interface ReuseOptions {
   /** Everything that makes cached KV interchangeable, as far as the servers tell. */
   readonly fingerprint: string;
   /** Position scheme of the served model; null = not known, one regime is assumed. */
-  readonly position: PositionScheme | null;
+  readonly position: () => PositionScheme | null;
   /** Context window in tokens; null = not known. */
   readonly limitTokens: () => number | null;
   /** Share of the tokens that compressing is expected to leave: the operator's rate. */
@@ -148,9 +148,13 @@ class Conversations implements Reuse {
   }
 
   #domain({ sizes }: TurnRequest): { readonly label: string; readonly regime: string | null } {
-    const { position, fingerprint } = this.#context.options;
+    const { fingerprint, rate } = this.#context.options;
+    const position = this.#context.options.position();
     if (position === null) return { label: fingerprint, regime: null };
-    const tokens = sizes.reduce((sum, { compressible, fixed }) => sum + compressible + fixed, 0);
+    const tokens = sizes.reduce(
+      (sum, { compressible, fixed }) => sum + fixed + Math.ceil(compressible * rate),
+      0,
+    );
     const name = regime(position, tokens);
     return { label: `${fingerprint}|${name}`, regime: name };
   }

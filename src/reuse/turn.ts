@@ -2,7 +2,7 @@
 import { fromIdentity, toIdentity, type IdentityUnit } from './identity.ts';
 import { missReasonOf, type MissReason } from './miss.ts';
 import type { ModeDecision, StoredConversation } from './mode.ts';
-import { planRequest, type Plan } from './planner.ts';
+import { defaultPlannerOptions, planRequest, type Plan } from './planner.ts';
 import { regimeEnd } from './regime.ts';
 import type { ReuseContext } from './reuse.ts';
 import { learnFrom, newSession, type SessionState } from './session.ts';
@@ -61,8 +61,9 @@ export class ConversationTurn implements Turn {
     const model = costs.of(request.model);
     const before = this.#tokensBefore(unit);
     const size = request.sizes[unit] ?? { compressible: 0, fixed: 0 };
-    const { position } = options;
-    const total = before + size.compressible + size.fixed;
+    const position = options.position();
+    // The regime that the text would be in without what may be left out.
+    const kept = before + size.fixed;
     return planRequest(
       {
         mode,
@@ -76,10 +77,11 @@ export class ConversationTurn implements Turn {
         shorter: null,
         expectedTurns: turnsAt(unit, request.leadingUnits),
         limitTokens: options.limitTokens(),
-        regimeBorder: position === null ? null : regimeEnd(position, total),
+        regimeBorder: position === null ? null : regimeEnd(position, kept),
       },
       { ...newSession, rate: options.rate, stopped: session.stopped && !options.always },
       model,
+      { ...defaultPlannerOptions, minRate: options.rate },
     );
   }
 

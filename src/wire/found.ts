@@ -36,6 +36,7 @@ export interface Found {
   readonly notes: string[];
   model: string | null;
   stream: boolean;
+  maxTokens: number | null;
   wishes: BodyWishes;
 }
 

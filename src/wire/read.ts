@@ -65,6 +65,7 @@ function readBody(body: Uint8Array, dialect: Dialect, bodyWishes: boolean): Read
     notes: [],
     model: null,
     stream: dialect.streamByDefault,
+    maxTokens: null,
     wishes: noWishes,
   };
   readTopLevel(found, dialect);
@@ -75,6 +76,7 @@ function readBody(body: Uint8Array, dialect: Dialect, bodyWishes: boolean): Read
       dialect: dialect.name,
       model: found.model,
       stream: found.stream,
+      maxTokens: found.maxTokens,
       messages: found.messages,
       spans: spansOf(found),
       wishes: found.wishes,
@@ -98,12 +100,26 @@ function readTopLevel(found: Found, dialect: Dialect): void {
     else if (key === 'model' && cursor.isString())
       found.model = decodeText(cursor.bytes, cursor.passRawString());
     else if (key === 'stream') found.stream = readFlag(found);
+    else if (lengthKeys.has(key)) found.maxTokens = readCount(found) ?? found.maxTokens;
     else cursor.passValue();
     complete ||= key === dialect.required;
     return 'keep';
   });
   if (cut !== null) found.removals.push({ ...cut, bytes: new Uint8Array(0) });
   if (!complete) throw new ScanStop('unexpected-shape', `/${dialect.required} is missing`);
+}
+
+const lengthKeys: ReadonlySet<string> = new Set(['max_tokens', 'max_completion_tokens']);
+
+/** Passes the value at the cursor; null when it is no whole number above 0. */
+function readCount({ cursor }: Found): number | null {
+  cursor.peek();
+  const start = cursor.at;
+  cursor.passValue();
+  // A number of tokens has few digits; a longer value is none, and is not copied.
+  if (cursor.at - start > 16) return null;
+  const count = Number(cursor.bytes.toString('latin1', start, cursor.at));
+  return Number.isSafeInteger(count) && count > 0 ? count : null;
 }
 
 /** Passes the value at the cursor; true only for the literal `true`. */

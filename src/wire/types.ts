@@ -41,6 +41,8 @@ export interface ReadRequest {
   /** Model name as found in the body, or null. */
   readonly model: string | null;
   readonly stream: boolean;
+  /** Most tokens of the answer, as far as the body says; null = it does not. */
+  readonly maxTokens: number | null;
   readonly messages: readonly MessageSlice[];
   /** Every text span in body order, pinned ones included. */
   readonly spans: readonly Span[];

@@ -13,7 +13,7 @@ export function testReuse(
     clock: systemClock,
     backend: () => 'embedded',
     fingerprint: 'fake',
-    position: null,
+    position: () => null,
     limitTokens: () => null,
     rate,
     always: false,

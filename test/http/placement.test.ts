@@ -199,3 +199,30 @@ test('the first byte of a stream is told, and a client that goes away cancels', 
   while (heard.length < 2) await new Promise((resolve) => setTimeout(resolve, 5));
   assert.deepEqual(heard, ['0 first', '0 cancel']);
 });
+
+test('a forecast that comes while the request is on its way stands in the header and in the report', async (t) => {
+  const [one] = await upstreams(t, 1);
+  assert.ok(one !== undefined);
+  const { placement } = scripted([0]);
+  let known = false;
+  const late: Placement = {
+    ...placement,
+    async place(request) {
+      const placed = await placement.place(request);
+      if (placed === null) return null;
+      const forecast = placed.forecast();
+      return { ...placed, forecast: () => (known ? forecast : null) };
+    },
+  };
+  const { post, report } = await serve(t, [one.url], late);
+  one.script = {
+    type: 'custom',
+    answer: (_request, response) => {
+      known = true;
+      response.end(answer(64));
+    },
+  };
+  const response = await post(chat);
+  assert.equal(response.headers.get('x-sluice-planned-reuse'), '64');
+  assert.equal((await report(response))?.plannedReuse, 64);
+});

@@ -280,3 +280,19 @@ test('turns are counted by mode, misses by reason, planned and reported reuse an
     assert.ok(text.includes(`${line}\n`), line);
   }
 });
+
+test('values of several replicas stand under one name, and what is not known is left out', async () => {
+  const { observer } = observe('silent');
+  let rows: readonly (readonly [string, number | null])[] = [
+    ['a', 1],
+    ['b', null],
+  ];
+  observer.gauges('sluice_replica_running', 'Running.', 'replica', () => rows);
+  const first = await observer.metricsText();
+  assert.ok(first.includes('sluice_replica_running{replica="a"} 1\n'));
+  assert.ok(!first.includes('replica="b"'));
+  rows = [['b', 2]];
+  const second = await observer.metricsText();
+  assert.ok(!second.includes('replica="a"'));
+  assert.ok(second.includes('sluice_replica_running{replica="b"} 2\n'));
+});

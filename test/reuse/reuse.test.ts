@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { coarseRate } from '../../src/reuse/coarse.ts';
 import { createMemoryLedger } from '../../src/reuse/memory-ledger.ts';
+import { positionOf } from '../../src/reuse/position.ts';
 import type { Ledger, Turn, TurnOutcomeFacts, TurnRequest } from '../../src/reuse/types.ts';
 import { testReuse } from '../helpers/reuse.ts';
 
@@ -232,4 +233,28 @@ test('decisions that do not fit the bytes are decided anew', async () => {
   const edit = { message: 0, byteStart: 5, byteEnd: 500, text: 'x' };
   await ledger.putIfAbsent(key ?? '', { edits: [edit], spans: [] });
   assert.equal((await reuse.turn(request(['A']))).known(0), null);
+});
+
+test('near the length where positions change, new text is made to fit below it', async () => {
+  const position = positionOf(
+    {
+      max_position_embeddings: 131_072,
+      original_max_position_embeddings: 4096,
+      rope_scaling: { type: 'longrope', short_factor: [1], long_factor: [2] },
+    },
+    { kind: 'transformers', version: null, maxLength: null },
+  );
+  const reuse = testReuse(memory(), 0.5, { position: () => position });
+  const short = await reuse.turn(request(['A'], 1000));
+  assert.equal(short.regime, 'short');
+  assert.equal(short.plan.targetTokens, null);
+  const near = await reuse.turn(request(['A'], 5000, { maxNewTokens: 500 }));
+  assert.equal(near.plan.target, 'stay-below');
+  assert.equal(near.plan.targetTokens, Math.floor(4096 * 0.9) - 500);
+  const long = await reuse.turn(request(['A'], 20_000));
+  assert.equal(long.regime, 'long');
+  await forward(short, [500]);
+  const crossed = await reuse.turn(request(['A', 'b', 'C'], 6000));
+  assert.equal(crossed.plan.mode, 'cold');
+  assert.equal(crossed.plan.miss, 'regime');
 });
