@@ -1,5 +1,5 @@
 /** Keeps one replica's index in step with its engine's events: order, gaps, restarts, and what the blocks are. */
-import { setImmediate as othersTurn } from 'node:timers/promises';
+import { createTurns } from '../core/turns.ts';
 import { sameBlocks, shapeAfter, type CacheShape } from './cache-shape.ts';
 import { judgeSequence, readKvEvent } from './kv-events.ts';
 import type { KvFeed, RawKvBatch } from './placement-options.ts';
@@ -37,8 +37,6 @@ export interface EventReader {
 /** Forecasts in a row that must come true before a feed that has missed something is trusted again. */
 const trials = 20;
 const maxAdapters = 256;
-/** Batches applied at a time when many have to be read again. */
-const slice = 200;
 
 export function createEventReader(deps: EventReaderDeps): EventReader {
   return new Reader(deps);
@@ -111,7 +109,7 @@ class Reader implements EventReader {
   async #catchUp(batch: EventBatch): Promise<void> {
     const first = this.#expected;
     const missing = first === batch.sequence ? [] : await this.#deps.feed.replay(first);
-    const all = [...before(missing ?? [], batch.sequence, first), batch];
+    const all = [...(await before(missing ?? [], batch.sequence, first)), batch];
     const shape = this.#shapeAfter(all);
     if (sameBlocks(shape, this.shape)) return this.#applyAll(all);
     if (first > 0) return this.#reload(all);
@@ -123,7 +121,7 @@ class Reader implements EventReader {
   async #reload(tail: readonly EventBatch[]): Promise<void> {
     const history = await this.#deps.feed.replay(0);
     const end = tail[0]?.sequence ?? Infinity;
-    const all = [...before(history ?? [], end, 0), ...tail];
+    const all = [...(await before(history ?? [], end, 0)), ...tail];
     if (history === null && tail.length === 0) return;
     this.#become(this.#shapeAfter(all));
     if (history !== null && all.length === 0) this.#doubts = 0;
@@ -148,8 +146,9 @@ class Reader implements EventReader {
   }
 
   async #applyAll(batches: readonly EventBatch[]): Promise<void> {
-    for (const [at, batch] of batches.entries()) {
-      if (at % slice === slice - 1) await othersTurn();
+    const turns = createTurns(null);
+    for (const batch of batches) {
+      await turns.pause();
       this.#apply(batch);
     }
   }
@@ -175,9 +174,19 @@ function readBatch({ sequence, events }: RawKvBatch): EventBatch {
   return { sequence, events: events.flatMap((raw) => readKvEvent(raw) ?? []) };
 }
 
-function before(batches: readonly RawKvBatch[], end: number, from: number): readonly EventBatch[] {
-  return batches
+async function before(
+  batches: readonly RawKvBatch[],
+  end: number,
+  from: number,
+): Promise<readonly EventBatch[]> {
+  const wanted = batches
     .filter(({ sequence }) => sequence >= from && sequence < end)
-    .toSorted((a, b) => a.sequence - b.sequence)
-    .map(readBatch);
+    .toSorted((a, b) => a.sequence - b.sequence);
+  const turns = createTurns(null);
+  const read: EventBatch[] = [];
+  for (const batch of wanted) {
+    await turns.pause();
+    read.push(readBatch(batch));
+  }
+  return read;
 }
