@@ -163,16 +163,17 @@ async function callTimes(name: string, store: Ledger, cold: Ledger): Promise<rea
   const rate = (microseconds: number): BenchRow['detail'] => ({
     per_second: Math.round(1e6 / microseconds),
   });
+  const fromStore = row(`${name}: get, from the store`, unread, 'us', {
+    baseline: map(mapGet),
+    detail: rate(unread),
+  });
   return [
     row(`${name}: putIfAbsent`, put, 'us', { baseline: map(mapSet), detail: rate(put) }),
     row(`${name}: get, in this process's memory`, get, 'us', {
       baseline: map(mapGet),
       detail: rate(get),
     }),
-    row(`${name}: get, from the store`, unread, 'us', {
-      baseline: map(mapGet),
-      detail: rate(unread),
-    }),
+    ...(cold === store ? [] : [fromStore]),
     row(`${name}: remember, a new conversation`, remember, 'us', {
       baseline: map(mapSet * conversationUnits),
       detail: rate(remember),

@@ -27,6 +27,7 @@ import {
   startProgram,
   temporaryFolder,
 } from './helpers.ts';
+import { converseWithTwo } from './two-processes.ts';
 
 const file = 'ledger.lmdb';
 
@@ -176,6 +177,9 @@ test('of two processes that decide the same unit, the first one is right for bot
     assert.equal((await ledger.get(`unit ${unit}`))?.edits[0]?.text, a?.[unit]);
   }
 });
+
+test('two processes on one folder, conversations in turns and at once: nothing is forwarded twice differently', (t) =>
+  converseWithTwo(t, temporaryFolder(t), 40));
 
 test('stays within its bound, and the ones in use stay', async (t) => {
   const folder = temporaryFolder(t);

@@ -3,6 +3,7 @@
  * decides the rest in its own way and answers what it would have forwarded.
  */
 import { epochKey } from '../../../src/reuse/mode.ts';
+import { createDiskLedger } from '../../../src/reuse/stores/disk.ts';
 import { createRedisLedger } from '../../../src/reuse/stores/redis.ts';
 import { conversationOf, decisionOf } from './helpers.ts';
 
@@ -22,16 +23,23 @@ export interface Forwarded {
   readonly units: readonly { readonly key: string; readonly text: string }[];
 }
 
-const [url = '', process_ = ''] = process.argv.slice(2);
-const ledger = await createRedisLedger({
-  url,
-  prefix: 'test:',
-  ttlSeconds: 600,
-  // Nothing is away here: a busy machine must not look like it.
-  timeoutMs: 20_000,
-  cacheBytes: 32 << 20,
-  onWarning: (message) => console.error(message),
-});
+const [place = '', process_ = ''] = process.argv.slice(2);
+const common = { cacheBytes: 32 << 20, onWarning: (message: string) => console.error(message) };
+const ledger = place.startsWith('redis:')
+  ? await createRedisLedger({
+      ...common,
+      url: place,
+      prefix: 'test:',
+      ttlSeconds: 600,
+      // Nothing is away here: a busy machine must not look like it.
+      timeoutMs: 20_000,
+    })
+  : await createDiskLedger({
+      ...common,
+      folder: place,
+      maxBytes: 64 << 20,
+      maxConversations: 10_000,
+    });
 process.on('message', (turn: Turn | 'end') => {
   if (turn === 'end') void ledger.close().then(() => process.disconnect());
   else void forward(turn).then((forwarded) => process.send?.(forwarded));

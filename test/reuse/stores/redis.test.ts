@@ -1,12 +1,11 @@
 import assert from 'node:assert/strict';
-import { once } from 'node:events';
 import { test, type TestContext } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { createRedisLedger, type RedisLedgerOptions } from '../../../src/reuse/stores/redis.ts';
 import type { StoredLedger } from '../../../src/reuse/stores/types.ts';
-import type { Forwarded, Turn } from './forwarder.ts';
-import { chainKeys, conversationOf, decisionOf, exitOf, startProgram } from './helpers.ts';
+import { chainKeys, conversationOf, decisionOf } from './helpers.ts';
 import { redisServer, withoutRedis } from './redis-server.ts';
+import { converseWithTwo } from './two-processes.ts';
 
 if (withoutRedis !== false) console.log(`tests with Redis are left out: ${withoutRedis}`);
 const skip = withoutRedis;
@@ -84,69 +83,7 @@ test('an epoch never goes back, whoever is late', { skip }, async (t) => {
 test(
   'two processes, 200 conversations in turns and at once: nothing is forwarded twice differently',
   { skip },
-  async (t) => {
-    const server = await redisServer(t);
-    const processes = ['p', 'q'].map((name) => startProgram(t, 'forwarder', [server.url, name]));
-    await Promise.all(processes.map((child) => once(child, 'message')));
-    const answers = new Map<string, (forwarded: Forwarded) => void>();
-    for (const [at, child] of processes.entries()) {
-      child.on('message', (forwarded: Forwarded) =>
-        answers.get(`${at} ${forwarded.id}`)?.(forwarded),
-      );
-    }
-    const send = (at: number, turn: Turn): Promise<Forwarded> =>
-      new Promise((resolve) => {
-        answers.set(`${at} ${turn.id}`, resolve);
-        processes[at]?.send(turn);
-      });
-    const texts = new Map<string, Set<string>>();
-    let goneBack = 0;
-    let id = 0;
-    let seed = 7;
-    const random = (): number => {
-      seed = (Math.imul(seed, 1_103_515_245) + 12_345) & 0x7fffffff;
-      return seed / 0x7fffffff;
-    };
-    const converse = async (conversation: number): Promise<void> => {
-      const names = ['system', `first ${conversation}`];
-      let epoch = 0;
-      for (let round = 0; round < 4; round += 1) {
-        const keys = chainKeys(names);
-        const name = conversation % 3 === 0 ? `session ${conversation}` : null;
-        const rewrite = round > 0 && random() < 0.1;
-        const turn = (): Turn => ({ id: (id += 1), keys, name, rewrite });
-        // A client that tries again, or two copies of one request: both processes have it at once.
-        const targets = random() < 0.4 ? [0, 1] : [(conversation + round) % 2];
-        const done = await Promise.all(targets.map((at) => send(at, turn())));
-        for (const { found, units } of done) {
-          if (found !== null && found < epoch) goneBack += 1;
-          for (const { key, text } of units) {
-            const seen = texts.get(key) ?? new Set();
-            texts.set(key, seen.add(text));
-          }
-        }
-        epoch = Math.max(epoch, ...done.map((forwarded) => forwarded.epoch));
-        names.push(`${conversation} ${round} a`, `${conversation} ${round} b`);
-        // Sometimes the client goes back and asks something else.
-        if (random() < 0.15) {
-          names.splice(2);
-          names.push(`${conversation} other ${round}`);
-          epoch = 0;
-        }
-      }
-    };
-    await Promise.all(Array.from({ length: 200 }, (_, at) => converse(at)));
-    for (const child of processes) child.send('end');
-    await Promise.all(processes.map(exitOf));
-    const violations = [...texts].filter(([, seen]) => seen.size > 1);
-    assert.deepEqual(violations, []);
-    assert.equal(goneBack, 0);
-    const writers = new Set(
-      [...texts.values()].flatMap((seen) => [...seen]).map((text) => text[0]),
-    );
-    assert.deepEqual([...writers].toSorted(), ['p', 'q']);
-    assert.ok(texts.size > 1200, `${texts.size} units`);
-  },
+  async (t) => converseWithTwo(t, (await redisServer(t)).url, 200),
 );
 
 test('Redis down from the start, and coming later', { skip }, async (t) => {
