@@ -10,7 +10,7 @@ import { createMemoryLedger } from './reuse/memory-ledger.ts';
 import { createReuse } from './reuse/reuse.ts';
 import { createDiskLedger } from './reuse/stores/disk.ts';
 import { createRedisLedger } from './reuse/stores/redis.ts';
-import type { StoredLedger } from './reuse/stores/types.ts';
+import type { StoredLedger, StoreStats } from './reuse/stores/types.ts';
 import type { Ledger, Placement, Reuse } from './reuse/types.ts';
 import { createPositions } from './servers.ts';
 import { version } from './version.ts';
@@ -100,14 +100,23 @@ async function createLedger(config: Config, observer: Observer): Promise<Ledger>
 }
 
 function watchStore(observer: Observer, ledger: StoredLedger): void {
-  const gauge = (name: string, help: string, read: () => number | null): void =>
-    observer.gauge(`sluice_store_${name}`, help, () => read() ?? Number.NaN);
-  gauge('available', '1 = decisions reach their store, 0 = they are in this process alone', () =>
-    ledger.stats().available ? 1 : 0,
+  observer.gauge(
+    'sluice_store_available',
+    '1 = decisions reach their store, 0 = they are in this process alone',
+    () => Number(ledger.stats().available),
   );
-  gauge('decisions', 'Decisions in the store', () => ledger.stats().decisions);
-  gauge('bytes', 'Bytes that the store takes', () => ledger.stats().bytes);
-  gauge('pending', 'Decisions that wait to be written to the store', () => ledger.stats().pending);
+  observer.gauge(
+    'sluice_store_pending',
+    'Decisions that wait to be written to the store',
+    () => ledger.stats().pending,
+  );
+  const size = (name: string, help: string, read: (stats: StoreStats) => number | null): void =>
+    observer.gauges(`sluice_store_${name}`, help, 'store', () => {
+      const stats = ledger.stats();
+      return [[stats.kind, read(stats)]];
+    });
+  size('decisions', 'Decisions in the store', ({ decisions }) => decisions);
+  size('bytes', 'Bytes that the store takes', ({ bytes }) => bytes);
   observer.counter(
     'sluice_store_fallbacks_total',
     'Calls that were answered by this process alone, because the store could not be asked',
