@@ -2,7 +2,7 @@
 import type { BackendKind } from '../core/backend-kind.ts';
 import { coarseRate } from './coarse.ts';
 import { moneyCosts, timeCosts, type CostModel } from './costs.ts';
-import { priceOf } from './prices.ts';
+import { priceOf, type PriceRow } from './prices.ts';
 import { nextRate, unmeasured, type MeasuredRate, type RateSample } from './rates.ts';
 
 /** Before anything is measured: any speed, at which compressing is free and pays whenever it shortens. */
@@ -16,10 +16,8 @@ const clearLoss = 2;
 export interface CostSource {
   /** Costs for a model; null = none named. */
   of(model: string | null): CostModel;
-  /** Milliseconds without use after which the backend's cache is cold; null = not known from prices. */
-  lifetimeMs(model: string | null): number | null;
-  /** Tokens in whose multiples a provider caches; 1 = no such rule. */
-  granularity(model: string | null): number;
+  /** What the provider's price list says of its cache; null = it is not on it. */
+  rules(model: string | null): Pick<PriceRow, 'ttlMs' | 'granularity' | 'minimumTokens'> | null;
   /** What the compressor read, and how long it took. */
   compressed(sample: Omit<RateSample, 'queuedTokens'>): void;
 }
@@ -38,21 +36,20 @@ export function createCostSource(options: {
   let compressor: MeasuredRate = unmeasured;
   let compressStep: number | null = null;
   let prefillStep: number | null = null;
-  const priced = (model: string | null) => priceOf(backend(), model ?? '');
+  const priced = (model: string | null): PriceRow | null => priceOf(backend(), model ?? '');
   return {
     of(model) {
       const row = priced(model);
       if (row !== null) return always ? { ...moneyCosts(row), minimumTokens: 0 } : moneyCosts(row);
       prefillStep = coarseRate(prefillRate(), prefillStep);
       compressStep = coarseRate(compressor.tokensPerSecond, compressStep);
-      const known = !always && prefillStep !== null && compressStep !== null;
+      const measured = always || prefillStep === null ? null : compressStep;
       return timeCosts(
         prefillStep ?? unmeasuredPrefill,
-        known ? compressStep * clearLoss : Infinity,
+        measured === null ? Infinity : measured * clearLoss,
       );
     },
-    lifetimeMs: (model) => priced(model)?.ttlMs ?? null,
-    granularity: (model) => priced(model)?.granularity ?? 1,
+    rules: priced,
     compressed(sample) {
       compressor = nextRate(compressor, { ...sample, queuedTokens: 0 });
     },
