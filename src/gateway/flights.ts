@@ -76,7 +76,7 @@ class PlacedFlights implements Flights {
     if (flight === undefined) return;
     this.#open.delete(id);
     const { pass, placed, ended } = flight;
-    const forecast = placed?.forecast() ?? ownForecast(pass);
+    const forecast = forecastOf(flight);
     if (placed !== null && !ended) endOf(placed, outcome);
     this.#deps.reports.amend(id, (report) => {
       const known = { ...report, plannedReuse: forecast?.tokens ?? null };
@@ -188,6 +188,13 @@ function turnOutcome(
 /** Of a server that does not tell: as most have it, so that a rest of a block is not taken for a loss. */
 const usualBlockTokens = 16;
 
+function forecastOf({ pass, placed }: Flight): Forecast | null {
+  const forecast = placed?.forecast() ?? ownForecast(pass);
+  return forecast !== null && pass.turn?.uncacheable === true
+    ? { ...forecast, tokens: 0 }
+    : forecast;
+}
+
 /** What the conversation's own memory lets expect. */
 function ownForecast({ turn }: Pass): Forecast | null {
   const tokens = turn?.reusableTokens ?? null;
@@ -197,7 +204,7 @@ function ownForecast({ turn }: Pass): Forecast | null {
 /** The report of a request that is about to be forwarded. */
 function departing(report: RequestReport, flight: Flight, backend: Backend): RequestReport {
   const { pass, placed } = flight;
-  const forecast = placed?.forecast() ?? ownForecast(pass);
+  const forecast = forecastOf(flight);
   const { turn } = pass;
   const placedReport = { ...report, backend: backend.name };
   if (turn === null) return placedReport;

@@ -139,7 +139,7 @@ class Conversations implements Reuse {
     const { costs, clock, options } = this.#context;
     const { stored, lineage, domain } = found;
     const lifetime =
-      options.ttlMs ?? costs.lifetimeMs(request.model) ?? lifetimeMs[options.backend()];
+      options.ttlMs ?? costs.rules(request.model)?.ttlMs ?? lifetimeMs[options.backend()];
     const alive = isAlive(stored?.at ?? null, clock.now(), lifetime);
     const mode = modeOf({ stored, keys: lineage, domain, alive });
     // Another conversation with the same instructions: nobody has edited anything.

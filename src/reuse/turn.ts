@@ -32,6 +32,7 @@ export class ConversationTurn implements Turn {
   readonly previous: string | null;
   readonly regime: string | null;
   readonly reusableTokens: number | null;
+  readonly uncacheable: boolean;
   readonly #context: ReuseContext;
   readonly #facts: TurnFacts;
   /** What is remembered of this turn once it was forwarded. */
@@ -42,7 +43,11 @@ export class ConversationTurn implements Turn {
     this.#facts = facts;
     this.previous = facts.previous;
     this.regime = facts.regime;
-    this.reusableTokens = facts.mode.sharedTokens;
+    const minimum = context.costs.rules(facts.request.model)?.minimumTokens ?? 0;
+    const { mode } = facts;
+    this.uncacheable =
+      mode.mode !== 'cold' && mode.sharedTokens !== null && mode.sharedTokens < minimum;
+    this.reusableTokens = this.uncacheable ? 0 : mode.sharedTokens;
     this.plan = this.planOf(newestUnit(facts));
   }
 
@@ -134,17 +139,19 @@ export class ConversationTurn implements Turn {
 
   #missOf(facts: TurnOutcomeFacts): MissReason | null {
     const { mode, request } = this.#facts;
-    const { costs } = this.#context;
     if (facts.promptTokens === null) return mode.miss;
+    const rules = this.#context.costs.rules(request.model);
+    const reusable = mode.sharedTokens ?? 0;
+    if (this.uncacheable && reusable > (facts.reported ?? reusable)) return 'below-minimum';
     return missReasonOf({
       reported: facts.reported,
       planned: facts.planned ?? 0,
-      reusable: mode.sharedTokens ?? 0,
+      reusable,
       promptTokens: facts.promptTokens,
-      blockTokens: Math.max(facts.blockTokens, costs.granularity(request.model)),
+      blockTokens: Math.max(1, facts.blockTokens, rules?.granularity ?? 1),
       known: this.plan.miss,
       moved: this.previous !== null && facts.replica !== this.previous,
-      minimumTokens: costs.of(request.model).minimumTokens,
+      minimumTokens: rules?.minimumTokens ?? 0,
       exactIndex: facts.exactIndex,
     });
   }

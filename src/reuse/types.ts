@@ -77,6 +77,8 @@ export interface Turn {
   readonly previous: string | null;
   /** Forwarded tokens of the units that were forwarded before; null = not counted. */
   readonly reusableTokens: number | null;
+  /** The previous prompt was too short for the provider to cache: nothing is expected, whatever was sent before. */
+  readonly uncacheable: boolean;
   /**
    * What was decided about a unit by an earlier request, to be forwarded again; null = nothing. Offsets are those of
    * this request's bytes, also where a cache marker has moved since.

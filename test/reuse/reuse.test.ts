@@ -258,3 +258,17 @@ test('near the length where positions change, new text is made to fit below it',
   assert.equal(crossed.plan.mode, 'cold');
   assert.equal(crossed.plan.miss, 'regime');
 });
+
+test('a prompt below the minimum leaves nothing in a hosted cache, and reports say so', async () => {
+  const reuse = testReuse(memory(), 0.5, { backend: () => 'openai' });
+  await forward(await reuse.turn(request(['A'])), [600]);
+  const second = await reuse.turn(request(['A', 'b', 'C']));
+  assert.equal(second.uncacheable, true);
+  assert.equal(second.reusableTokens, 0);
+  assert.equal(second.settled(outcome({ promptTokens: 1300 })), 'below-minimum');
+  await forward(second, [600, 610, 1300]);
+  const third = await reuse.turn(request(['A', 'b', 'C', 'd', 'E']));
+  assert.equal(third.reusableTokens, 1300);
+  const floored = outcome({ planned: 1280, reported: 1280, promptTokens: 2000 });
+  assert.equal(third.settled(floored), 'block-floor', 'multiples of 128');
+});
