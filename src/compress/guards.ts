@@ -41,10 +41,10 @@ const classPatterns: Readonly<Record<SurvivorClass, RegExp>> = {
     [
       String.raw`${edge}#\d{1,12}${edgeAfter}`, // #123
       String.raw`${edge}[@#][\p{L}_][\p{L}\p{N}_]{1,63}`, // @name
-      String.raw`${edge}(?=[\p{L}\p{N}_-]{0,63}\p{N})(?=[\p{L}\p{N}_-]{0,63}\p{L})[\p{L}\p{N}_]+(?:-[\p{L}\p{N}_]+){0,8}`, // A1, AB-12
-      String.raw`${edge}[\p{L}\p{N}]{1,63}(?:_[\p{L}\p{N}]{0,63}){1,12}`, // snake_case
-      String.raw`${edge}\p{Ll}{1,40}(?:\p{Lu}[\p{Ll}\p{N}]{0,40}){1,8}${edgeAfter}`, // camelCase
-      String.raw`${edge}(?:\p{Lu}\p{Ll}{1,40}){2,8}${edgeAfter}`, // PascalCase
+      String.raw`${edge}(?=[\p{L}\p{N}_-]{0,63}\p{N})(?=[\p{L}\p{N}_-]{0,63}\p{L})[\p{L}\p{N}_]+(?:-{1,3}[\p{L}\p{N}_]+){0,8}`, // A1, AB-12
+      String.raw`${edge}_{0,4}[\p{L}\p{N}]{1,63}(?:_[\p{L}\p{N}]{0,63}){1,12}`, // snake_case
+      String.raw`${edge}_{1,4}[\p{L}\p{N}]{1,63}`, // _private
+      String.raw`${edge}(?=[\p{L}\p{N}]{0,62}\p{Ll}\p{Lu})[\p{L}\p{N}]{3,64}${edgeAfter}`, // camelCase, NIOServer, MegaRAID
       String.raw`${edge}[\p{L}_][\p{L}\p{N}_]{1,63}(?:(?:\.|::|->)[\p{L}_][\p{L}\p{N}_]{1,63}){1,12}(?:\(\))?`, // a.b
       String.raw`${edge}[\p{L}_][\p{L}\p{N}_]{1,63}\(\)`, // call()
     ].join('|'),
