@@ -8,14 +8,13 @@
  * vllm needs SLUICE_IT_VLLM and SLUICE_IT_HF, llamacpp SLUICE_IT_LLAMA_SERVER and SLUICE_IT_GGUF. Results go to
  * bench/results/reuse-ENGINE.json.
  */
-import { mkdirSync, mkdtempSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { readSets } from '../../src/cli/eval/sets.ts';
 import { createSluice, type Sluice } from '../../src/sluice.ts';
 import { startSluice, stop } from '../../test/integration/processes.ts';
 import { ask, type Answer } from './client.ts';
+import { sluiceConfig } from './config.ts';
 import {
   conversationsOf,
   direct,
@@ -121,25 +120,6 @@ function summary(arm: Arm, rows: readonly Row[], blockTokens: number): object {
       ]),
     ),
   };
-}
-
-function sluiceConfig(running: readonly Engine[], kind: string, rate: number): string {
-  const folder = mkdtempSync(join(tmpdir(), 'sluice-reuse-'));
-  const file = join(folder, 'sluice.json');
-  const events = running.flatMap((engine) => (engine.events === null ? [] : [engine.events]));
-  const config = {
-    upstream: running.map(({ url }) => url),
-    backend: kind,
-    compress: { rate },
-    state_dir: join(folder, 'state'),
-    ...(kind === 'vllm' ? { tokenizer: process.env['SLUICE_IT_HF'] } : {}),
-    reuse: {
-      events: events.map(({ endpoint }) => endpoint),
-      event_replays: events.map(({ replay }) => replay),
-    },
-  };
-  writeFileSync(file, JSON.stringify(config));
-  return file;
 }
 
 async function main(): Promise<void> {
