@@ -12,6 +12,7 @@ const shippedModels = fileURLToPath(new URL('../models', import.meta.url));
 
 /** Roles whose model can be switched off, and the shipped folders for them: the first that is installed is used. */
 const shippedFor = {
+  classifier: ['keep'],
   vectors: ['minilm', 'student'],
   table: ['table'],
   pairs: ['cross'],

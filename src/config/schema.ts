@@ -112,7 +112,9 @@ const score = z.strictObject({
   classifier: text
     .nullable()
     .default(null)
-    .describe('Folder of a token classifier for `llmlingua2`; null = the shipped one, if any.'),
+    .describe(
+      'Folder of a token classifier for `llmlingua2`; null = the shipped one, if any; `none` = without.',
+    ),
   vectors: text
     .nullable()
     .default(null)

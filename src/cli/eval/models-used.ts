@@ -61,7 +61,10 @@ const causal: ReadonlySet<ArmName> = new Set(['selective-context', 'llmlingua', 
 /** Folders of the models that an arm asks. */
 function foldersOf(arm: ArmName, { classifier, vectors }: ModelSettings): string[] {
   if (causal.has(arm)) return [scoutFolder];
-  if (arm === 'llmlingua2') return classifier === null ? [] : [classifier];
+  if (arm === 'llmlingua2') {
+    const folder = modelFolder(classifier, 'classifier');
+    return folder === null ? [] : [folder];
+  }
   if (arm !== 'auto' && tierOf(arm) === null) return [];
   const tier = tierOf(arm) ?? parseConfig({}).compress.tier;
   const folders = [

@@ -53,10 +53,7 @@ export function register(program: Command): void {
       '--model-limit <n>',
       'a sample of at most n of those for the methods that run a language model',
     )
-    .option(
-      '--classifier <dir>',
-      'token classifier for llmlingua2 (the arm is left out without one)',
-    )
+    .option('--classifier <dir>', 'token classifier for llmlingua2 instead of the shipped one')
     .option('--vectors <dir>', 'sentence encoder for auto (default: the shipped one)')
     .option('--backend-tokenizer <dir>', 'folder of a second tokenizer to count with')
     .option('--no-question', 'withhold every question from the methods; answers are looked for')
