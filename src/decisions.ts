@@ -24,15 +24,16 @@ export interface Decisions {
   readonly reuse: Reuse;
 }
 
+export interface DecisionDeps {
+  /** What is asked of the server that the prompts are for. */
+  readonly backend: Pick<Backend, 'kind' | 'fingerprint' | 'capabilities'>;
+  /** Measures its speed; null = nobody does. */
+  readonly placement: Placement | null;
+  readonly observer: Observer;
+}
+
 /** A store that cannot be used is a warning, never an error: requests go on without it. */
-export async function createDecisions(
-  config: Config,
-  deps: {
-    readonly backend: Backend;
-    readonly placement: Placement | null;
-    readonly observer: Observer;
-  },
-): Promise<Decisions> {
+export async function createDecisions(config: Config, deps: DecisionDeps): Promise<Decisions> {
   const { backend, placement, observer } = deps;
   const ledger = await createLedger(config, observer);
   const position = createPositions(config);
@@ -129,8 +130,8 @@ function watchStore(observer: Observer, ledger: StoredLedger): void {
   );
 }
 
-/** The fastest server's measured speed: compressing must pay even there. */
-function prefillRateOf(placement: Placement | null): number | null {
+/** The fastest server's measured speed: compressing must pay even there. null = not measured. */
+export function prefillRateOf(placement: Placement | null): number | null {
   const rates = (placement?.state() ?? []).flatMap(
     ({ prefillTokensPerSecond }) => prefillTokensPerSecond ?? [],
   );

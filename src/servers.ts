@@ -127,7 +127,9 @@ function replicaOf(
  * Position scheme of a served model, where the folder of its tokenizer has its `config.json`; null = not known. The
  * server's kind and limit count as well, and may be found out late.
  */
-export function createPositions(config: Config): (backend: Backend) => PositionScheme | null {
+export function createPositions(
+  config: Config,
+): (backend: Pick<Backend, 'kind' | 'capabilities'>) => PositionScheme | null {
   const model = config.tokenizer === null ? null : modelConfig(config.tokenizer);
   if (model === null) return () => null;
   const known = new Map<string, PositionScheme>();

@@ -2,8 +2,8 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Backend } from './backends/types.ts';
-import { createCompressor } from './compress/create.ts';
-import type { Compressor, CompressorDeps } from './compress/types.ts';
+import type { Compressor } from './compress/types.ts';
+import { compressorSource } from './compressors.ts';
 import { parseConfig } from './config/load.ts';
 import type { Config } from './config/types.ts';
 import { systemClock } from './core/clock.ts';
@@ -18,6 +18,8 @@ import { defectFields } from './observe/defect.ts';
 import { modelFolder } from './models.ts';
 import { createObserver } from './observe/observer.ts';
 import type { Observer } from './observe/types.ts';
+import type { ConversationPlan } from './plan-conversation.ts';
+import { createPlans, type PlanOptions } from './plans.ts';
 import { createScorers, type ScorerPool } from './score/create.ts';
 import { createBackends, placementOf, watchReplicas } from './servers.ts';
 import { loadTokenizer } from './tokenize/load.ts';
@@ -32,6 +34,13 @@ export interface Sluice {
   readonly observer: Observer;
   /** Shortens texts under one budget. @throws SluiceError with a code of docs/errors.md */
   compress(input: CompressTextInput): Promise<CompressTextResult>;
+  /**
+   * What a conversation would cost through this Sluice, turn by turn. Nothing is sent, nothing is remembered, and what
+   * is remembered of other conversations plays no part.
+   * @param input chat request, its list of messages, or the requests of a conversation in order
+   * @throws SluiceError REQUEST_INVALID, ABORTED; QUEUE_FULL when several others are being made
+   */
+  plan(input: unknown, options?: PlanOptions): Promise<ConversationPlan>;
   /** The compressor of a method or baseline, over the same tokenizer and scorers. */
   compressor(method: MethodName | BaselineName): Compressor;
   /** Starts the proxy on the configured host and port, with its backend loaded. @throws SluiceError MODEL_INVALID */
@@ -82,16 +91,18 @@ export async function createSluice(input: unknown = {}): Promise<Sluice> {
   });
   watchScorers(observer, scorers);
   if (placement !== null) watchReplicas(observer, placement);
+  const plan = createPlans(config, { backend, placement, tokenizer, scorers, compressors });
   let server: ProxyServer | null = null;
   return {
     config,
     gateway,
     observer,
+    plan,
     compress: (request) => gateway.compressText(request),
     compressor: compressors,
     async listen() {
       await backend.start?.();
-      server ??= serverOf(gateway, observer, config);
+      server ??= serverOf(config, { gateway, observer, plan });
       return server.listen(config.host, config.port);
     },
     async close() {
@@ -105,7 +116,7 @@ export async function createSluice(input: unknown = {}): Promise<Sluice> {
 function scorersOf(config: Config): Promise<ScorerPool> {
   return createScorers({
     surprisal: config.score.model ?? scoutFolder,
-    keep: config.score.classifier,
+    keep: modelFolder(config.score.classifier, 'classifier'),
     vectors: modelFolder(config.score.vectors, 'vectors'),
     table: modelFolder(config.score.table, 'table'),
     pairs: modelFolder(config.score.pairs, 'pairs'),
@@ -117,10 +128,14 @@ function scorersOf(config: Config): Promise<ScorerPool> {
   });
 }
 
-function serverOf(gateway: Gateway, observer: Observer, config: Config): ProxyServer {
+function serverOf(
+  config: Config,
+  { gateway, observer, plan }: Pick<Sluice, 'gateway' | 'observer' | 'plan'>,
+): ProxyServer {
   return createServer({
     gateway,
     version,
+    plan,
     openapi: readFileSync(join(packageFolder, 'openapi.yaml'), 'utf8'),
     maxBodyBytes: config.limits.max_body_bytes,
     trustTenantHeader: config.tenant.trust_header,
@@ -163,18 +178,6 @@ async function backendsOf(config: Config): Promise<{
 /** The backend's own tokenizer when it is known; else the shipped one, whose counts are marked estimated. */
 function tokenizerFor(backend: Backend): TextTokenizer {
   return backend.tokenizer ?? loadTokenizer(scoutFolder, { estimated: true });
-}
-
-/** One compressor per method, made when first asked for. */
-function compressorSource(deps: CompressorDeps): (method: MethodName | BaselineName) => Compressor {
-  const made = new Map<MethodName | BaselineName, Compressor>();
-  return (method) => {
-    const known = made.get(method);
-    if (known !== undefined) return known;
-    const compressor = createCompressor(method, deps);
-    made.set(method, compressor);
-    return compressor;
-  };
 }
 
 function watchScorers(observer: Observer, scorers: ScorerPool): void {

@@ -9,7 +9,13 @@ import { at, resolve, specification, validator } from './specification.ts';
 let sluice: Sluice;
 let base: string;
 before(async () => {
-  sluice = await createSluice({ port: 0, log: { level: 'silent' }, compress: { min_tokens: 20 } });
+  sluice = await createSluice({
+    port: 0,
+    log: { level: 'silent' },
+    compress: { min_tokens: 20 },
+    // For the answer of a method whose model is missing.
+    score: { classifier: 'none' },
+  });
   base = (await sluice.listen()).url;
 });
 after(() => sluice.close());
@@ -112,6 +118,29 @@ test('POST /v1/completions, /v1/explain and /compact', async () => {
   ] as const)
     assert.equal((await call(route, path, completion)).status, 200, route);
   assert.equal((await call('POST /v1/explain', '/v1/explain', { messages })).status, 200);
+});
+
+test('POST /v1/plan, both forms', async () => {
+  const answer = { role: 'assistant', content: 'In 1987.' };
+  const last = [...messages, answer, { role: 'user', content: 'And before?' }];
+  const forms = [
+    { model: 'gpt-4o', messages: last, backend: 'openai', max_tokens: 20 },
+    { requests: [{ messages, temperature: 0 }, { messages: last }], prefill_rate: 4000 },
+  ];
+  for (const form of forms) {
+    const { status, body } = await call('POST /v1/plan', '/v1/plan', form);
+    assert.equal(status, 200);
+    const { turns } = body as { turns: { decision: string; mode: string }[] };
+    assert.deepEqual(
+      turns.map(({ decision, mode }) => [decision, mode]),
+      [
+        ['compressed', 'cold'],
+        ['replayed', 'extend'],
+      ],
+    );
+  }
+  const refused = await call('POST /v1/plan', '/v1/plan', { messages: [] });
+  assert.equal(refused.status, 400);
 });
 
 test('POST /llm/v1/compressPrompt', async () => {

@@ -3,11 +3,13 @@ import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { generateTypes, typesFile } from '../scripts/generate-openapi.ts';
 import type {
+  ConversationPlan as ClientPlan,
   RequestReport as ClientRequestReport,
   SpanReport as ClientSpanReport,
   Totals as ClientTotals,
   components,
 } from '../src/client/index.ts';
+import { backendKinds } from '../src/core/backend-kind.ts';
 import { errorTable } from '../src/core/errors.ts';
 import { keepReasons } from '../src/core/mask.ts';
 import { methodNames } from '../src/core/method.ts';
@@ -16,6 +18,7 @@ import type { RequestReport, SpanReport } from '../src/core/report.ts';
 import { contentKinds, spanKinds } from '../src/core/span.ts';
 import type { CompressTextResult, Totals } from '../src/gateway/types.ts';
 import { isOwnPath } from '../src/http/own-paths.ts';
+import type { ConversationPlan } from '../src/plan-conversation.ts';
 import { version } from '../src/version.ts';
 import type { Node } from './specification.ts';
 import { at, isNode, resolve, specification, validator } from './specification.ts';
@@ -51,6 +54,7 @@ const routes = [
   'POST /v1/completions',
   'POST /v1/compress',
   'POST /v1/explain',
+  'POST /v1/plan',
   'GET /v1/retrieve/{hash}',
   'GET /v1/requests/{id}',
   'GET /v1/stats',
@@ -95,6 +99,7 @@ test('lists of the specification are the lists of the code', () => {
     SpanKind: spanKinds,
     KeepReason: keepReasons,
     ErrorCode: Object.keys(errorTable),
+    BackendKind: backendKinds,
   };
   for (const [name, list] of Object.entries(lists)) {
     const schema = at(specification, 'components', 'schemas', name);
@@ -178,11 +183,13 @@ export function mustCompile(sent: {
   readonly request: OnTheWire<RequestReport>;
   readonly span: OnTheWire<SpanReport>;
   readonly totals: OnTheWire<Totals>;
+  readonly plan: OnTheWire<ConversationPlan>;
 }): unknown {
   const request: ClientRequestReport = sent.request;
   const span: ClientSpanReport = sent.span;
   const totals: ClientTotals = sent.totals;
-  return [request, span, totals];
+  const plan: ClientPlan = sent.plan;
+  return [request, span, totals, plan];
 }
 
 test('the report of a compressed text has the names of the specification', () => {

@@ -46,26 +46,20 @@ export function register(program: Command): void {
 }
 
 async function plan(file: string, flags: PlanFlags): Promise<void> {
+  const { rate, backend, prefillRate, blockSize: blockTokens } = flags;
   const config = configOf(flags, {
-    // Nothing is sent, nothing is remembered, and time is no limit.
+    // Time is no limit.
     defaults: { limits: { compress_ms: 3_600_000 }, log: { level: 'warn' } },
-    flags: {
-      ...(flags.rate === undefined ? {} : { compress: { rate: flags.rate } }),
-      reuse: { store: 'memory', events: [] },
-      upstream: [],
-    },
+    flags: rate === undefined ? {} : { compress: { rate } },
   });
   const input = parsed(await readInput(file, config.limits.max_body_bytes));
   const { createSluice } = await import('../sluice.ts');
-  const { planConversation } = await import('../plan-conversation.ts');
-  const sluice = await createSluice(config);
+  // Nothing is sent, and nothing is remembered: no server is asked for anything.
+  const reuse = { ...config.reuse, store: 'memory', events: [], event_replays: [] };
+  const sluice = await createSluice({ ...config, upstream: [], backend: 'auto', reuse });
   try {
-    const result = await planConversation(input, {
-      gateway: sluice.gateway,
-      backend: flags.backend ?? (config.backend === 'auto' ? 'vllm' : config.backend),
-      prefillRate: flags.prefillRate,
-      blockTokens: flags.blockSize,
-    });
+    const kind = backend ?? (config.backend === 'auto' ? 'vllm' : config.backend);
+    const result = await sluice.plan(input, { backend: kind, prefillRate, blockTokens });
     await print(flags.json === true ? `${JSON.stringify(result, null, 2)}\n` : render(result));
   } finally {
     await sluice.close();

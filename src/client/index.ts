@@ -23,6 +23,7 @@ export type CompressMessagesResponse = Schemas['CompressMessagesResponse'];
 export type RequestReport = Schemas['RequestReport'];
 export type SpanReport = Schemas['SpanReport'];
 export type ExplainResponse = Schemas['ExplainResponse'];
+export type ConversationPlan = Schemas['ConversationPlan'];
 export type Totals = Schemas['Totals'];
 export type Problem = Schemas['Problem'];
 

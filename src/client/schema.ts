@@ -87,6 +87,29 @@ export interface paths {
         readonly patch?: never;
         readonly trace?: never;
     };
+    readonly "/v1/plan": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly get?: never;
+        readonly put?: never;
+        /**
+         * What a conversation would cost through Sluice, turn by turn
+         * @description Two forms; `requests` decides which. The messages form takes the last request of a conversation: its earlier
+         *     requests are the messages up to each answer of the assistant. The requests form takes the bodies of all requests
+         *     in order, at most 1000. Every request is planned as the proxy would decide it now, for a conversation that it has
+         *     not seen before; nothing is forwarded, nothing is remembered. At most four plans are made at the same time.
+         */
+        readonly post: operations["plan"];
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
     readonly "/v1/retrieve/{hash}": {
         readonly parameters: {
             readonly query?: never;
@@ -500,6 +523,64 @@ export interface components {
                 readonly ignored_config?: readonly string[];
             }) | null;
         };
+        /**
+         * @description Whose prices and caching rules count; default = the kind of the backend behind this Sluice.
+         * @enum {string}
+         */
+        readonly BackendKind: "openai" | "vllm" | "sglang" | "llamacpp" | "ollama" | "tgi" | "anthropic" | "embedded";
+        /** @description Prompt tokens a second of a server of one's own; default = as measured, else 5000. */
+        readonly PrefillRate: number;
+        /** @description Tokens of a cache block of a server of one's own; default = as the server says, else 16. */
+        readonly BlockSize: number;
+        readonly PlanMessagesRequest: {
+            readonly messages: readonly components["schemas"]["ChatMessage"][];
+            readonly model?: string;
+            readonly max_tokens?: number | null;
+            readonly max_completion_tokens?: number | null;
+            readonly sluice?: components["schemas"]["SluiceField"];
+            readonly backend?: components["schemas"]["BackendKind"];
+            readonly prefill_rate?: components["schemas"]["PrefillRate"];
+            readonly block_size?: components["schemas"]["BlockSize"];
+        };
+        readonly PlanRequestsRequest: {
+            readonly requests: readonly components["schemas"]["ChatCompletionRequest"][];
+            readonly backend?: components["schemas"]["BackendKind"];
+            readonly prefill_rate?: components["schemas"]["PrefillRate"];
+            readonly block_size?: components["schemas"]["BlockSize"];
+        };
+        readonly PlannedTurn: {
+            /** @description Counts from 1. */
+            readonly turn: number;
+            readonly mode: components["schemas"]["ReuseMode"] | null;
+            readonly epoch: number | null;
+            readonly decision: components["schemas"]["Decision"];
+            readonly admission: components["schemas"]["AdmissionReason"] | null;
+            /** @description Prompt tokens as the client sends them. */
+            readonly tokens_before: number;
+            /** @description Prompt tokens as they would be forwarded. */
+            readonly tokens_after: number;
+            /** @description Tokens that the backend can have cached from the turn before, without Sluice. */
+            readonly reused_before: number;
+            /** @description The same with Sluice. */
+            readonly reused_after: number;
+            /** @description In `unit` of the plan. */
+            readonly cost_before: number;
+            readonly cost_after: number;
+        };
+        readonly ConversationPlan: {
+            readonly turns: readonly components["schemas"]["PlannedTurn"][];
+            /**
+             * @description `ms` of prefill and compressing, or the price of that many plain input tokens.
+             * @enum {string}
+             */
+            readonly unit: "ms" | "input-tokens";
+            readonly total: {
+                readonly before: number;
+                readonly after: number;
+            };
+            /** @description What the numbers rest on. */
+            readonly assumptions: readonly string[];
+        };
         readonly SpanReport: {
             /** @description RFC 6901 pointer of the JSON string. */
             readonly pointer: string;
@@ -570,11 +651,7 @@ export interface components {
              * @enum {string}
              */
             readonly exactness: "exact" | "estimated" | "unknown";
-            /**
-             * @description Whether compressing the newest text pays.
-             * @enum {string}
-             */
-            readonly admission: "pays" | "nothing-new" | "costs-more" | "cacheable-minimum" | "session-loss";
+            readonly admission: components["schemas"]["AdmissionReason"];
             /**
              * @description Why the forwarded prefix was kept or given up.
              * @enum {string}
@@ -587,6 +664,11 @@ export interface components {
             /** @description Replica that was chosen; null = there was nothing to choose. */
             readonly replica: string | null;
         };
+        /**
+         * @description Whether compressing the newest text pays.
+         * @enum {string}
+         */
+        readonly AdmissionReason: "pays" | "nothing-new" | "costs-more" | "cacheable-minimum" | "session-loss";
         /** @enum {string} */
         readonly ReuseMode: "extend" | "branch" | "rewrite" | "cold";
         /** @enum {string} */
@@ -1069,6 +1151,49 @@ export interface operations {
             };
             readonly 400: components["responses"]["RequestInvalid"];
             readonly 413: components["responses"]["BodyTooLarge"];
+            readonly default: components["responses"]["Problem"];
+        };
+    };
+    readonly plan: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: {
+                /** @description `off` = forward this request as it is; `on` = the default. Cannot switch on what the operator switched off. */
+                readonly "x-sluice-compress"?: components["parameters"]["Compress"];
+                /** @description Share of the tokens to keep. Only a higher one than the operator's has an effect on dialect routes. */
+                readonly "x-sluice-rate"?: components["parameters"]["Rate"];
+                /** @description Tokens that may remain. */
+                readonly "x-sluice-target-tokens"?: components["parameters"]["TargetTokens"];
+                /** @description How prose is compressed. */
+                readonly "x-sluice-method"?: components["parameters"]["Method"];
+                /** @description Names the conversation, for one whose earlier messages the client rewrites itself; else conversations are told by their messages. */
+                readonly "x-sluice-session"?: components["parameters"]["Session"];
+                /** @description Parallel windows for inputs beyond the context; they are not part of this version. */
+                readonly "x-sluice-windows"?: components["parameters"]["Windows"];
+                /** @description Whose reports, originals and decisions. Read only where `tenant.trust_header` is configured. */
+                readonly "x-sluice-tenant"?: components["parameters"]["Tenant"];
+            };
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly requestBody: {
+            readonly content: {
+                readonly "application/json": components["schemas"]["PlanMessagesRequest"] | components["schemas"]["PlanRequestsRequest"];
+            };
+        };
+        readonly responses: {
+            /** @description The turns, their sum, and what the numbers rest on. */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["ConversationPlan"];
+                };
+            };
+            readonly 400: components["responses"]["RequestInvalid"];
+            readonly 413: components["responses"]["BodyTooLarge"];
+            readonly 503: components["responses"]["Unavailable"];
             readonly default: components["responses"]["Problem"];
         };
     };

@@ -9,6 +9,7 @@ import { dashboardPage } from './dashboard.ts';
 import { snakeCase } from './fields.ts';
 import { splitRequestHeaders } from './headers.ts';
 import { compactRoute, compressPromptRoute } from './neighbours.ts';
+import { planRoute, type PlanCall } from './plan-route.ts';
 import { asSluiceError, problemDocument, type ProblemDocument } from './problem.ts';
 import { bufferBody, joinChunks } from './request-body.ts';
 import { readTenant, readWishes } from './wishes.ts';
@@ -21,6 +22,8 @@ export interface RoutesDeps {
   /** Bodies on these routes above this many bytes are refused. */
   readonly maxBodyBytes: number;
   readonly trustTenantHeader: boolean;
+  /** What a conversation would cost, as plain data. @throws SluiceError */
+  readonly plan: PlanCall;
   /** Prometheus text and its content type. */
   readonly metrics: () => Promise<{ readonly contentType: string; readonly text: string }>;
   readonly onDefect: (error: unknown) => void;
@@ -44,7 +47,7 @@ export function createRoutes(
   addCompressing(deps, post);
   addReports(deps, get);
   addOperations(deps, get);
-  for (const path of ['/v1/plan', '/v1/windows']) app.all(path, notInThisVersion(deps.version));
+  app.all('/v1/windows', notInThisVersion(deps.version));
   app.use((request: Request) => {
     throw new SluiceError('NOT_FOUND', `Nothing is served at ${request.path.slice(0, 200)}`);
   });
@@ -63,6 +66,10 @@ function addCompressing(deps: RoutesDeps, post: Register): void {
   post('/v1/explain', async (request, response) => {
     const { body, caller } = await readCall(deps, request, response);
     response.json(await explainRoute(gateway, body, caller));
+  });
+  post('/v1/plan', async (request, response) => {
+    const { body, caller } = await readCall(deps, request, response);
+    response.json(await planRoute(deps.plan, body, caller));
   });
   post('/compact', async (request, response) => {
     const { body, caller } = await readCall(deps, request, response);

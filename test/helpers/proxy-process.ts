@@ -19,6 +19,7 @@ const server = createServer({
   openapi: '',
   maxBodyBytes: 1 << 20,
   trustTenantHeader: false,
+  plan: () => Promise.reject(new Error('nothing is planned')),
   metrics: async () => ({ contentType: 'text/plain', text: '' }),
   onDefect: (error) => console.error(error),
 });

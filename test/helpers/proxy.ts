@@ -1,7 +1,8 @@
 /** A proxy server of ours in front of an upstream, with a fake gateway between. */
 import type { TestContext } from 'node:test';
 import { createRemoteBackend, type RemoteOptions } from '../../src/backends/remote.ts';
-import { createServer } from '../../src/http/server.ts';
+import { SluiceError } from '../../src/core/errors.ts';
+import { createServer, type ServerDeps } from '../../src/http/server.ts';
 import type { Gateway } from '../../src/gateway/types.ts';
 import { createFakeGateway, type FakeGateway, type FakeGatewayOptions } from './fake-gateway.ts';
 
@@ -17,6 +18,7 @@ export interface TestProxyOptions extends Omit<FakeGatewayOptions, 'backend'> {
   readonly remote?: Partial<RemoteOptions>;
   readonly maxBodyBytes?: number;
   readonly trustTenantHeader?: boolean;
+  readonly plan?: ServerDeps['plan'];
 }
 
 export async function startProxy(t: TestContext, options: TestProxyOptions): Promise<TestProxy> {
@@ -39,7 +41,7 @@ export async function startProxy(t: TestContext, options: TestProxyOptions): Pro
 export async function serveGateway(
   t: TestContext,
   gateway: Gateway,
-  options: { readonly maxBodyBytes?: number; readonly trustTenantHeader?: boolean } = {},
+  options: Pick<TestProxyOptions, 'maxBodyBytes' | 'trustTenantHeader' | 'plan'> = {},
 ): Promise<{ url: string; port: number; defects: unknown[] }> {
   const defects: unknown[] = [];
   const server = createServer({
@@ -48,6 +50,7 @@ export async function serveGateway(
     openapi: 'openapi: 3.1.0\n',
     maxBodyBytes: options.maxBodyBytes ?? 1 << 20,
     trustTenantHeader: options.trustTenantHeader ?? false,
+    plan: options.plan ?? noPlan,
     metrics: async () => ({ contentType: 'text/plain; version=0.0.4', text: 'sluice_up 1\n' }),
     onDefect: (error) => defects.push(error),
   });
@@ -55,3 +58,6 @@ export async function serveGateway(
   t.after(() => server.close(0));
   return { url, port, defects };
 }
+
+const noPlan: ServerDeps['plan'] = () =>
+  Promise.reject(new SluiceError('NOT_FOUND', 'This test plans nothing'));

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { test, type TestContext } from 'node:test';
 import { errorTable } from '../../src/core/errors.ts';
 import type { CompressTextInput, CompressTextResult } from '../../src/gateway/types.ts';
+import type { ServerDeps } from '../../src/http/server.ts';
 import { startFakeUpstream } from '../helpers/fake-upstream.ts';
 import { startProxy, type TestProxy, type TestProxyOptions } from '../helpers/proxy.ts';
 import { send, type RawAnswer } from '../helpers/raw-client.ts';
@@ -154,6 +155,21 @@ const refusals: readonly {
   { path: '/v1/compress', body: { text: 'a', rte: 0.5 }, says: /Unknown field 'rte'/ },
   { path: '/v1/compress', body: { messages: {} }, says: /'messages' is an object/ },
   { path: '/v1/explain', body: {}, says: /neither 'messages' nor 'prompt'/ },
+  { path: '/v1/plan', body: '[]', says: /an array of 0, not an object/ },
+  { path: '/v1/plan', body: {}, says: /'messages' is missing/ },
+  {
+    path: '/v1/plan',
+    body: { messages: [], tools: [] },
+    says: /Unknown field 'tools'.*'requests'/,
+  },
+  { path: '/v1/plan', body: { messages: [], requests: [] }, says: /exclude each other/ },
+  { path: '/v1/plan', body: { requests: [] }, says: /'requests' is an array of 0/ },
+  { path: '/v1/plan', body: { requests: [{}] }, says: /'requests\/0\/messages' is missing/ },
+  { path: '/v1/plan', body: { requests: [{ messages: [] }, 5] }, says: /'requests\/1' is 5/ },
+  { path: '/v1/plan', body: { requests: [{ messages: [] }], model: 'm' }, says: /field 'model'/ },
+  { path: '/v1/plan', body: { messages: [], backend: 'aix' }, says: /not one of openai/ },
+  { path: '/v1/plan', body: { messages: [], prefill_rate: 0 }, says: /'prefill_rate' is 0/ },
+  { path: '/v1/plan', body: { messages: [], block_size: 1.5 }, says: /'block_size' is 1.5/ },
   { path: '/compact', body: 'x', says: /is not JSON/ },
   { path: '/llm/v1/compressPrompt', body: { text: 'a' }, says: /'compression_ranges' is missing/ },
 ];
@@ -236,6 +252,65 @@ test('POST /v1/explain and /compact take a request body as it is', async (t) => 
   assert.equal(compact.headers['content-type'], 'application/json');
   assert.equal(compact.headers['x-sluice-decision'], 'compressed');
   assert.equal(compact.body.toString(), shorter.toString());
+});
+
+test('POST /v1/plan hands on what was asked, and answers in snake_case', async (t) => {
+  const calls: Parameters<ServerDeps['plan']>[] = [];
+  const proxy = await serve(t, {
+    plan: async (...call) => {
+      calls.push(call);
+      return { turns: [{ turn: 1, tokensBefore: 5 }], unit: 'ms', assumptions: ['speedOfLight'] };
+    },
+  });
+  const messages = [{ role: 'user', content: 'a b' }];
+  const answer = await post(
+    proxy,
+    '/v1/plan',
+    { model: 'm', messages, backend: 'vllm', prefill_rate: 900, block_size: 32 },
+    { 'x-sluice-rate': '0.7' },
+  );
+  assert.equal(answer.status, 200);
+  assert.deepEqual(json(answer), {
+    turns: [{ turn: 1, tokens_before: 5 }],
+    unit: 'ms',
+    assumptions: ['speedOfLight'],
+  });
+  const requests = [{ messages, temperature: 1 }, { messages: [] }];
+  await post(proxy, '/v1/plan', { requests });
+  const asked = calls.map(([input, { signal, ...options }]) => {
+    assert.equal(signal.aborted, false);
+    return [input, options];
+  });
+  assert.deepEqual(asked, [
+    [
+      { messages, model: 'm' },
+      { backend: 'vllm', prefillRate: 900, blockTokens: 32, wishes: { rate: 0.7 } },
+    ],
+    [requests, { wishes: {} }],
+  ]);
+  assert.deepEqual(proxy.passed(), []);
+});
+
+test('a plan that nobody waits for any more is told so', async (t) => {
+  let started: (() => void) | undefined;
+  const running = new Promise<void>((resolve) => (started = resolve));
+  let aborted: (() => void) | undefined;
+  const seen = new Promise<void>((resolve) => (aborted = resolve));
+  const proxy = await serve(t, {
+    plan: (_, { signal }) => {
+      started?.();
+      signal.addEventListener('abort', () => aborted?.());
+      return new Promise(() => undefined);
+    },
+  });
+  const controller = new AbortController();
+  const { signal } = controller;
+  const init = { method: 'POST', body: '{"messages":[]}', signal };
+  const asked = fetch(`${proxy.url}/v1/plan`, init).catch(() => undefined);
+  await running;
+  controller.abort();
+  await seen;
+  await asked;
 });
 
 test('POST /llm/v1/compressPrompt: ranges, ids and tags', async (t) => {
@@ -328,11 +403,9 @@ test('what is ours stays here, what is not goes on', async (t) => {
   const wrongMethod = await send({ url: proxy.url, path: '/v1/compress' });
   assert.equal(wrongMethod.status, 405);
   assert.equal(wrongMethod.headers.allow, 'POST');
-  for (const path of ['/v1/plan', '/v1/windows']) {
-    const later = await post(proxy, path, {});
-    assert.equal(later.status, 404);
-    assert.match(json(later).detail, /not part of version 0\.0\.0-test/);
-  }
+  const later = await post(proxy, '/v1/windows', {});
+  assert.equal(later.status, 404);
+  assert.match(json(later).detail, /not part of version 0\.0\.0-test/);
   const id = await send({ url: proxy.url, path: '/v1/requests/a%2Fb' });
   assert.equal(id.status, 400);
   assert.deepEqual(proxy.passed(), []);
