@@ -229,7 +229,7 @@ const settingsSchema = z.strictObject({
     .nullable()
     .default(null)
     .describe(
-      "Folder with the `tokenizer.json` of the upstream's model; null = the shipped one stands in, and reported counts are the server's own where it counts, else marked estimated.",
+      "Folder of the upstream's model: its `tokenizer.json` counts; its chat template (`chat_template.jinja` or `tokenizer_config.json`) gives the exact tokens of a prompt, for forecasts of what is cached; its `config.json` says at which lengths the model computes positions in another way, so that nothing cached is expected across. The last two may be missing. null = the shipped tokenizer stands in, and reported counts are the server's own where it counts, else marked estimated.",
     ),
   preset: z
     .enum(presetNames)
