@@ -4,7 +4,6 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
-import { estimatedPromptTokens } from '../../src/backends/estimated-tokens.ts';
 import { createPromptTokens } from '../../src/backends/prompt-tokens.ts';
 import type { Answer, Ask } from '../../src/backends/questions.ts';
 import type { BackendKind, PromptTokens, PromptTokenSource } from '../../src/backends/types.ts';
@@ -331,27 +330,4 @@ test('a long prompt leaves the event loop its turns', async () => {
   working = false;
   assert.ok((result?.tokens.length ?? 0) > 60_000);
   assert.ok(turns > 5, `${turns} turns`);
-});
-
-test('estimates of a conversation that goes on begin alike', async () => {
-  const { signal } = new AbortController();
-  const estimate = async (body: unknown, path = '/v1/chat/completions'): Promise<number[]> => {
-    const bytes = Buffer.from(JSON.stringify(body));
-    const result = await estimatedPromptTokens(bytes, path, { tokenizer, signal });
-    assert.ok(result !== null);
-    assert.equal(result.exact, Array.isArray((body as { prompt?: unknown }).prompt));
-    return [...result.tokens];
-  };
-  const messages = [user('one'), call('{"a":1}'), { role: 'tool', content: 'two' }];
-  const tools = [{ type: 'function', function: { name: 'f' } }];
-  const short = await estimate({ messages: messages.slice(0, 1), tools });
-  const long = await estimate({ messages, tools });
-  assert.deepEqual(long.slice(0, short.length), short);
-  assert.notDeepEqual(await estimate({ messages }), long);
-  assert.deepEqual(await estimate({ prompt: [4, 5] }, '/v1/completions'), [4, 5]);
-  const image = Buffer.from(JSON.stringify({ messages: [user([{ type: 'image_url' }])] }));
-  assert.equal(
-    await estimatedPromptTokens(image, '/v1/chat/completions', { tokenizer, signal }),
-    null,
-  );
 });
