@@ -12,6 +12,8 @@ export { keepReasons, type KeepMask, type KeepReason } from './core/mask.ts';
 export { methodNames, type MethodName } from './core/method.ts';
 export { SluiceError, errorTable, type ErrorCode } from './core/errors.ts';
 export type { CompressTextInput, CompressTextResult } from './gateway/types.ts';
+export type { ConversationPlan, PlannedTurn } from './plan-conversation.ts';
+export type { PlanOptions } from './plans.ts';
 
 // pure parts that need no server
 export { createCompressor } from './compress/create.ts';
