@@ -19,14 +19,31 @@ const messages = [
 writeFileSync(file, JSON.stringify({ model: 'gpt-4o', messages }));
 const broken = join(folder, 'broken.json');
 writeFileSync(broken, '{"messages": [');
+const serving = join(folder, 'serving.json');
+writeFileSync(
+  serving,
+  JSON.stringify({
+    upstream: ['http://127.0.0.1:1'],
+    backend: 'vllm',
+    tokenizer: 'test/fixtures/models/tiny-causal',
+    reuse: { events: ['tcp://127.0.0.1:1'], event_replays: ['none'], store: 'disk' },
+    state_dir: join(folder, 'state'),
+  }),
+);
 
 test('plan: a row for each turn and the sum; other input is refused with a reason', async () => {
-  const [table, json, failed] = await runAll([
+  const [table, json, failed, configured] = await runAll([
     { args: ['plan', file, '--backend', 'openai'] },
     { args: ['plan', file, '--json'] },
     { args: ['plan', broken] },
+    // A file for serving: its servers are neither needed nor asked.
+    { args: ['plan', file, '--config', serving, '--json'] },
   ]);
-  assert.ok(table && json && failed);
+  assert.ok(table && json && failed && configured);
+  assert.equal(configured.status, 0, configured.stderr);
+  const { unit, assumptions } = JSON.parse(configured.stdout) as ConversationPlan;
+  assert.equal(unit, 'ms');
+  assert.match(assumptions.join(), /counted by tiny-causal:/);
   assert.equal(table.status, 0, table.stderr);
   assert.match(table.stdout, /^turn\s+mode/);
   assert.match(table.stdout, /\n +1 +cold .*\n +2 +extend /);
