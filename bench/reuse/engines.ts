@@ -52,6 +52,8 @@ export async function startVllm(options: {
       HF_HUB_OFFLINE: '1',
       VLLM_NO_USAGE_STATS: '1',
       VLLM_CPU_OMP_THREADS_BIND: String(options.index),
+      // The model's weights are random: a longer window costs it nothing.
+      VLLM_ALLOW_LONG_MAX_MODEL_LEN: '1',
     },
     healthUrl: `${url}/health`,
     timeoutMs: 600_000,

@@ -39,7 +39,7 @@ async function engines(kind: string): Promise<{ engines: Engine[]; model: string
   if (kind === 'vllm') {
     const [binary, model] = [env('SLUICE_IT_VLLM'), env('SLUICE_IT_HF')];
     if (binary === '' || model === '') return 'SLUICE_IT_VLLM and SLUICE_IT_HF are not set';
-    const started = [0, 1].map((index) => startVllm({ binary, model, index, maxModelLen: 4096 }));
+    const started = [0, 1].map((index) => startVllm({ binary, model, index, maxModelLen: 8192 }));
     return { engines: await Promise.all(started), model: 'tiny' };
   }
   const [binary, model] = [env('SLUICE_IT_LLAMA_SERVER'), env('SLUICE_IT_GGUF')];
