@@ -33,7 +33,8 @@ export function* relevanceSteps(
   const own = yield* bm25Steps(unitIndex, query);
   const whole = yield* wholeDocuments(units, documentIndex, query);
   const facts = zScores(yield* factSteps(units.map(({ text }) => text)));
-  const codes = zScores(yield* codeSteps(units.map(({ text }) => text)));
+  const spoken = units.some(({ turn }) => turn !== null);
+  const codes = spoken ? zScores(yield* codeSteps(units.map(({ text }) => text))) : null;
   yield;
   const inherit = inheritance(units);
   const near = (values: ArrayLike<number>): Float64Array => zScores(inherit(values));
@@ -50,7 +51,7 @@ export function* relevanceSteps(
   add(zScores(whole), inDocument.document, 0);
   add(best(own), inDocument.best, 0);
   add(facts, inDocument.facts, inTurn.facts);
-  add(codes, 0, inTurn.codes);
+  if (codes !== null) add(codes, 0, inTurn.codes);
   yield;
   if (signals.table !== null) add(near(aboveMedian(signals.table)), 0, inTurn.table);
   if (signals.tableVectors !== null) {

@@ -47,7 +47,7 @@ const unspaced =
 
 export interface SignalsFound {
   readonly signals: Signals;
-  /** `tier-lowered` when a model of the tier is missing, or the text too long for it. */
+  /** `tier-lowered` when a model of the tier is missing, or the text too long for it or in a script that it does not read. */
   readonly notes: readonly string[];
 }
 

@@ -19,6 +19,11 @@ const finds: readonly [SurvivorClass, string, string[]][] = [
     ['getUserName', 'user_id', 'HTTPServer2', 'AB-1234', 'b_c', '@alice'],
   ],
   [
+    'identifier',
+    'NIOServerCnxn on LabSZ with _pin, __all__ and host r5---sn-i3b7kn7r in a well-known town',
+    ['NIOServerCnxn', 'LabSZ', '_pin', '__all__', 'r5---sn-i3b7kn7r'],
+  ],
+  [
     'url',
     'see https://a.example/x?y=1 or mail bob.b@mail.example now',
     ['https://a.example/x?y=1', 'bob.b@mail.example'],

@@ -104,9 +104,10 @@ function recorded(): { readonly scorers: ScorerSet; readonly asked: Record<strin
 async function askedBy(
   tier: 'express' | 'balanced' | 'thorough',
   units: readonly PoolUnit[],
+  question = 'Which one?',
 ): Promise<{ readonly asked: Record<string, number>; readonly notes: readonly string[] }> {
   const { scorers, asked } = recorded();
-  const job = jobOf([], { question: 'Which one?' });
+  const job = jobOf([], { question });
   const turns = createTurns(null);
   const { notes } = await gatherSignals(units, modelsOf(tier, scorers), { job, turns });
   return { asked, notes };
@@ -122,6 +123,32 @@ test('each tier asks its own models', async () => {
   assert.deepEqual(thorough, { asked: { vectors: 3, pairs: 2 }, notes: [] });
   const spoken = await askedBy('express', [said('One.', 0)]);
   assert.deepEqual(spoken, { asked: { late: 1 }, notes: [] });
+});
+
+test('the token table ranks scripts without spaces, and says so', async () => {
+  const documents = [sentence('车站在1931年开业。', 1), sentence('不设快车。', 2)];
+  const found = await askedBy('balanced', documents, '车站何时开业？');
+  assert.deepEqual(found, { asked: { mean: 3 }, notes: ['tier-lowered'] });
+});
+
+test('a code that one turn alone has lifts that turn', () => {
+  const scores = (last: string): Float64Array =>
+    relevanceToQuestion(
+      [
+        said('Good morning to you.', 0),
+        said('I would like some help.', 1),
+        said('What is it about?', 2),
+        said('The weather is fine today.', 3),
+        said('Please wait for a moment.', 4),
+        said('Thanks, that is kind.', 5),
+        said(last, 9),
+      ],
+      'Which reservation is meant?',
+    );
+  assert.equal(best(scores('Here it is: H8Q05L, thanks.')), 6);
+  // an ordinal, a unit and a decade are no codes
+  const plain = scores('Here it is: 1990s, thanks.');
+  assert.ok((plain[6] ?? 0) < (scores('Here it is: H8Q05L, thanks.')[6] ?? 0));
 });
 
 test('a text too long for the tier falls back to the table, and says so', async () => {
