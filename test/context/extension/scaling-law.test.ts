@@ -110,7 +110,7 @@ test('after tuning: a border above the critical base, the tuning length below it
   assert.deepEqual(predicted(1e6, 4096), [129027, true, 92]);
   assert.deepEqual(predicted(80_000, 16384), [21003, true, 92]);
   assert.deepEqual(predicted(60_000, 16384), [16384, true, 92]);
-  assert.deepEqual(predicted(10_000, 16384), [16384, true, 110]);
+  assert.deepEqual(predicted(10_000, 16384), [16384, false, 110]);
   assert.deepEqual(predicted(10_000, 4096), [4096, true, 92]);
   assert.deepEqual(predicted(2600, 4096), [4096, false, 106]);
   assert.deepEqual(predicted(1304, 4096), [4096, false, 116]);
