@@ -1,7 +1,17 @@
 /** Which position scheme a served model runs, as plain data: part of what makes cached KV interchangeable. */
 import { createHash } from 'node:crypto';
-import { compareVersions, listOf, numberOf, objectOf, textOf } from './position-config.ts';
-import type { ConfigObject } from './position-config.ts';
+import {
+  compareVersions,
+  languageModelOf,
+  namedLayersOf,
+  numberOf,
+  objectOf,
+  recurrentModels,
+  ropeSectionOf,
+  textOf,
+  usesWindow,
+} from '../core/model-config.ts';
+import type { ConfigObject, LayerKind } from '../core/model-config.ts';
 
 export type PositionSchemeName =
   | 'rope'
@@ -48,8 +58,6 @@ export interface PositionScheme {
   readonly layers: readonly LayerKind[];
 }
 
-export type LayerKind = 'full' | 'window' | 'recurrent';
-
 /** Server as far as positions differ by it. */
 export interface PositionServer {
   readonly kind: 'transformers' | 'vllm' | 'sglang' | 'llamacpp' | 'ollama' | 'other';
@@ -67,11 +75,8 @@ const vllmConstantLongRope = '0.11.1';
  * be read makes the scheme `unknown`, for which only equal prefixes are reused.
  */
 export function positionOf(config: unknown, server: PositionServer): PositionScheme {
-  const outer = objectOf(config);
-  const model = { ...outer, ...objectOf(outer['text_config']) };
-  const section = objectOf(model['rope_parameters'] ?? model['rope_scaling']);
-  // Of the full layers where every kind of layer has its own.
-  const rope = 'full_attention' in section ? objectOf(section['full_attention']) : section;
+  const model = languageModelOf(config);
+  const { section, rope } = ropeSectionOf(model);
   const scheme = schemeOf(model, rope, server);
   const originalLength = originalLengthOf(model, rope, scheme);
   const maxLength = server.maxLength ?? numberOf(model['max_position_embeddings']) ?? null;
@@ -115,7 +120,6 @@ const plainTypes: Readonly<Record<string, PositionSchemeName>> = {
 };
 
 const learnedModels: readonly string[] = ['gpt2', 'opt', 'gpt_bigcode'];
-const recurrentModels: readonly string[] = ['mamba', 'mamba2', 'falcon_mamba', 'rwkv'];
 
 function schemeOf(
   model: ConfigObject,
@@ -191,21 +195,11 @@ function switchOf(
 
 function layersOf(model: ConfigObject): readonly LayerKind[] {
   if (recurrentModels.includes(textOf(model['model_type']) ?? '')) return ['recurrent'];
-  const kinds = new Set<LayerKind>(listOf(model['layer_types']).map(kindOf));
-  if (kinds.size === 0) kinds.add(windowed(model) ? 'window' : 'full');
+  const kinds = new Set<LayerKind>(namedLayersOf(model));
+  if (kinds.size === 0) kinds.add(usesWindow(model) ? 'window' : 'full');
   const alternating = numberOf(model['sliding_window_pattern']) !== undefined;
   if (kinds.has('window') && alternating) kinds.add('full');
   return [...kinds].sort();
-}
-
-function kindOf(layer: unknown): LayerKind {
-  if (layer === 'sliding_attention' || layer === 'chunked_attention') return 'window';
-  return layer === 'full_attention' || layer === 'attention' ? 'full' : 'recurrent';
-}
-
-/** Qwen 2 names a window that it does not use unless told to. */
-function windowed(model: ConfigObject): boolean {
-  return numberOf(model['sliding_window']) !== undefined && model['use_sliding_window'] !== false;
 }
 
 function hashOf(value: ConfigObject): string {
