@@ -25,6 +25,8 @@ export async function startVllm(options: {
   readonly model: string;
   readonly index: number;
   readonly maxModelLen: number;
+  /** Blocks of KV; null or left out = as many as 1 GB holds. */
+  readonly cacheBlocks?: number | null;
 }): Promise<Engine> {
   const [port, events, replay] = [await freePort(), await freePort(), await freePort()];
   const url = `http://127.0.0.1:${port}`;
@@ -45,6 +47,7 @@ export async function startVllm(options: {
       ['--enable-scale-out', '--block-size', String(blockTokens)],
       ['--prefix-caching-hash-algo', 'sha256_cbor'],
       ['--kv-events-config', JSON.stringify(feed)],
+      options.cacheBlocks == null ? [] : ['--num-gpu-blocks-override', String(options.cacheBlocks)],
     ].flat(),
     env: {
       VLLM_CPU_KVCACHE_SPACE: '1',

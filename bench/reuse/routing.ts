@@ -2,7 +2,10 @@
  * Routers in front of two real vLLM replicas: which share of the prompt tokens comes from the replicas' caches, and how
  * evenly requests are split. The arms take turns; caches are emptied before each.
  *
- *   npm run eval:routing -- --replay FILE --corpus FILE [--rounds 2]
+ *   npm run eval:routing -- --replay FILE --corpus FILE [--rounds 2] [--cache-blocks N]
+ *
+ * `--cache-blocks` bounds each replica's cache in blocks of 32 tokens: with fewer than all conversations fill, one
+ * replica cannot hold what two can.
  *
  * `--replay` is a program that replays growing conversations against one URL and prints cached_share as JSON. Needs
  * SLUICE_IT_VLLM, SLUICE_IT_HF and SLUICE_IT_ROUTERS (folder with vllm-router, smg and a python with httpx).
@@ -128,6 +131,8 @@ async function main(): Promise<void> {
       words: { type: 'string', default: '160' },
       concurrency: { type: 'string', default: '6' },
       rounds: { type: 'string', default: '1' },
+      'cache-blocks': { type: 'string' },
+      only: { type: 'string' },
     },
   });
   const env = (name: string): string => process.env[name] ?? '';
@@ -136,15 +141,23 @@ async function main(): Promise<void> {
     process.stdout.write('skipped: SLUICE_IT_VLLM, SLUICE_IT_HF or SLUICE_IT_ROUTERS is not set\n');
     return;
   }
+  const cacheBlocks = values['cache-blocks'];
   const engines = await Promise.all(
     [0, 1].map((index) =>
-      startVllm({ binary: binary ?? '', model: model ?? '', index, maxModelLen: 4096 }),
+      startVllm({
+        binary: binary ?? '',
+        model: model ?? '',
+        index,
+        maxModelLen: 8192,
+        cacheBlocks: cacheBlocks === undefined ? null : Number(cacheBlocks),
+      }),
     ),
   );
+  const arms = routers.filter(({ name }) => values.only === undefined || name === values.only);
   const rows: object[] = [];
   try {
     for (let round = 0; round < Number(values.rounds); round++) {
-      for (const router of routers) {
+      for (const router of arms) {
         await Promise.all(engines.map((engine) => engine.reset()));
         const before = await Promise.all(engines.map(finished));
         const { url, child } = await router.start(engines, folder ?? '');

@@ -112,6 +112,15 @@ function summary(arm: Arm, rows: readonly Row[], blockTokens: number): object {
     lowest_append: Number(Math.min(...kept).toFixed(4)),
     foretold: foretold.length,
     foretold_within_a_block: near.length,
+    misforetold: foretold
+      .filter((row) => !near.includes(row))
+      .map(({ conversation, turn, planned, cachedTokens, promptTokens }) => ({
+        conversation,
+        turn,
+        planned,
+        cached: cachedTokens,
+        prompt: promptTokens,
+      })),
     first_token_ms_median: Math.round(median(rows.map(({ firstMs }) => firstMs))),
     by_backend: Object.fromEntries(
       [...new Set(rows.map(({ backend }) => backend ?? '-'))].map((name) => [

@@ -9,7 +9,7 @@ import {
 } from './breaker.ts';
 import type { Chain } from './chain.ts';
 import type { FleetReplica, FleetState, Ticket } from './fleet-types.ts';
-import { nextRate, unmeasured, type MeasuredRate } from './rates.ts';
+import { nextRate, pooledRate, unmeasured, type MeasuredRate } from './rates.ts';
 import type { Match, ReplicaIndex } from './replica-index.ts';
 import { decayed, type ReplicaView, type RouterOptions } from './router.ts';
 
@@ -82,7 +82,10 @@ export function viewOf(
     eligible: fits && (replicas.length === 1 || mayRoute(health, now, breaker)),
     hitTokens: match.tokens,
     creditTokens: match.credit,
-    prefillRate: rate.tokensPerSecond,
+    prefillRate: pooledRate(
+      rate,
+      states.map((state) => state.rate),
+    ),
     queuedTokens,
     running,
     activeTokens,
@@ -98,13 +101,13 @@ export function indexFor({ indexes, texts }: Context, replica: number, chain: Ch
 export function identify(
   context: Context,
   { ticket, chain }: { ticket: Ticket; chain: Chain },
-  { now, expect }: { now: number; expect: boolean },
+  now: number,
 ): void {
   const own = context.inside.get(ticket);
   if (own === undefined) return;
   const { replica } = own;
   const index = indexFor(context, replica, chain);
-  const expected = expect ? index.match(chain, now) : own.expected;
+  const expected = index.match(chain, now);
   const held = context.open.get(ticket);
   if (held !== undefined) {
     const state = known(context.states[replica], replica);

@@ -60,10 +60,10 @@ export interface Fleet {
   /** Chooses and takes the load into account at once, so that a burst does not go to one place. null = nobody can. */
   route(request: FleetRequest, now: number): Ticket | null;
   /**
-   * The prompt's exact chain came after its request was routed. `expect`: nothing has changed on the replica since, so
-   * that what the index says now is what to expect. Also for a request that has ended meanwhile.
+   * The prompt's exact chain came after its request was routed, and the index has not heard since of what happened on
+   * the replica: what it says now is what to expect. Also for a request that has ended meanwhile.
    */
-  identify(ticket: Ticket, chain: Chain, how: { now: number; expect: boolean }): void;
+  identify(ticket: Ticket, chain: Chain, now: number): void;
   /** What a look at the replica showed. */
   checked(replica: number, ok: boolean, now: number): void;
   /** The first token came: nothing of it waits any more, and the engine's speed can be told. */

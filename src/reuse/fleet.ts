@@ -58,7 +58,7 @@ export function createFleet(replicas: readonly FleetReplica[], options: FleetOpt
       indexes[replica] = createReplicaIndex(options);
     },
     route: (request, now) => routeOver(context, request, now),
-    identify: (ticket, chain, how) => identify(context, { ticket, chain }, how),
+    identify: (ticket, chain, now) => identify(context, { ticket, chain }, now),
     checked: (replica, ok, now) => judge(replica, { type: ok ? 'success' : 'failure' }, now),
     firstToken(ticket, reported, now) {
       if (!startsAnswering(context, ticket, reported, now)) return;

@@ -19,8 +19,8 @@ export interface GivenDeps {
 }
 
 export interface GivenPlace extends Placed {
-  /** The exact chain came. `expect`: nothing has happened on the replica since the request was placed. */
-  identify(chain: Chain, expect: boolean): void;
+  /** The exact chain came, before anything that happened on the replica since the request was placed. */
+  identify(chain: Chain): void;
   /** Where the prompt's ids are from. */
   told(ids: ToldIds): void;
 }
@@ -41,9 +41,9 @@ export function createGivenPlace(deps: GivenDeps): GivenPlace {
     id: ticket.id,
     fields: deps.fields,
     forecast: () => forecast,
-    identify(chain, expect) {
-      fleet.identify(ticket, chain, { now: now(), expect });
-      if (expect) forecast = forecastOf(deps);
+    identify(chain) {
+      fleet.identify(ticket, chain, now());
+      forecast = forecastOf(deps);
     },
     told(known) {
       ids = known;

@@ -155,7 +155,7 @@ class ReplicaPlacement implements Placement {
       if (ids === null) return;
       place.told(ids);
       if (!ids.exact) return;
-      place.identify(this.#scopes.chain(station, prompt, ids.tokens), true);
+      place.identify(this.#scopes.chain(station, prompt, ids.tokens));
     });
     return place;
   }
@@ -201,7 +201,10 @@ class ReplicaPlacement implements Placement {
     });
     const told = ids.get(station.facts.fingerprint);
     if (told !== undefined) place.told(told);
-    if (!ticket.chain.exact) void this.#identifyLate(place, station, asked);
+    if (!ticket.chain.exact) {
+      // In line with the engine's events: what it says from now on may be about this very request.
+      station.timeline.push(() => this.#identifyLate(place, station, asked));
+    }
     return place;
   }
 
@@ -228,11 +231,13 @@ class ReplicaPlacement implements Placement {
     return own !== undefined && ids.get(own.facts.fingerprint)?.exact === true && !own.mayHoldMore;
   }
 
-  /** Ids that come after the choice still say what the replica now holds. */
+  /** Ids that come after the choice still say what the replica held, and what it holds now. */
   async #identifyLate(place: GivenPlace, station: Station, asked: Asked): Promise<void> {
     const known = await asked.waiting.get(station.facts.fingerprint);
-    if (known?.exact === true)
-      place.identify(this.#scopes.chain(station, asked.prompt, known.tokens), false);
+    if (known == null) return;
+    place.told(known);
+    if (!known.exact) return;
+    place.identify(this.#scopes.chain(station, asked.prompt, known.tokens));
   }
 
   #give(

@@ -34,3 +34,20 @@ export function nextRate(rate: MeasuredRate, sample: RateSample): MeasuredRate {
   const before = rate.tokensPerSecond ?? now;
   return { tokensPerSecond: before + weight * (now - before), samples };
 }
+
+/** Samples that a smoothed rate remembers: (2 - w) / w. */
+const remembered = 2 / smoothing - 1;
+
+/**
+ * One replica's speed as far as it is told from the others': its own rate and the mean of all, the own one weighing by
+ * its samples, half at the most. Replicas of one service are mostly alike, single measurements are not; without this,
+ * one slow first answer would keep a replica empty, and so unmeasured, for good. null = nothing was measured anywhere.
+ */
+export function pooledRate(own: MeasuredRate, all: readonly MeasuredRate[]): number | null {
+  const rates = all.flatMap(({ tokensPerSecond }) => tokensPerSecond ?? []);
+  if (rates.length === 0) return null;
+  const mean = rates.reduce((sum, rate) => sum + rate, 0) / rates.length;
+  if (own.tokensPerSecond === null) return mean;
+  const weight = Math.min(own.samples, remembered);
+  return (weight * own.tokensPerSecond + remembered * mean) / (weight + remembered);
+}

@@ -42,8 +42,13 @@ export interface RouterOptions {
    * stays behind there is of no use to anybody and evicts what is.
    */
   readonly moveWeight: number;
-  /** Leaving never costs more seconds than this: nobody waits behind a long queue to save a little computing. */
+  /**
+   * Leaving a replica that holds the whole prompt never costs more seconds than this, and less where it holds less:
+   * nobody waits behind a long queue to save a little computing.
+   */
   readonly moveSeconds: number;
+  /** How it falls with the share of the prompt that would stay behind: share to this power. */
+  readonly moveShare: number;
   /** Cost of a replica whose KV memory is full of running requests. */
   readonly activeWeight: number;
   /** Above this share of KV in use the cost rises steeply: preemption is near. */
@@ -57,7 +62,10 @@ export interface RouterOptions {
   /** Out of balance: most minus fewest running above `imbalanceRequests`, and above `imbalanceRatio` times fewest. */
   readonly imbalanceRequests: number;
   readonly imbalanceRatio: number;
-  /** Requests of which nobody holds this share go to the least crowded cache within this much of the best. */
+  /**
+   * New conversations, and requests of which nobody holds this share, go to the least crowded cache among those that
+   * cost at most this many seconds more than the best and hold at most this share of the prompt less.
+   */
   readonly coldShare: number;
   readonly coldSeconds: number;
 }
@@ -70,7 +78,8 @@ export const defaultRouterOptions: RouterOptions = {
   defaultPrefillRate: 5000,
   computeWeight: 1.5,
   moveWeight: 48,
-  moveSeconds: 20,
+  moveSeconds: 16,
+  moveShare: 0.25,
   activeWeight: 0.2,
   pressureFrom: 0.9,
   pressureWeight: 20,
@@ -79,7 +88,7 @@ export const defaultRouterOptions: RouterOptions = {
   stickyRatio: 0.2,
   imbalanceRequests: 32,
   imbalanceRatio: 1.5,
-  coldShare: 0.1,
+  coldShare: 0.02,
   coldSeconds: 0.1,
 };
 
@@ -114,8 +123,10 @@ export function chooseReplica(
   const first = open[0];
   if (first === undefined) return null;
   const home = replicas.find((view) => view.id === request.previous);
+  const { promptTokens } = request;
   const costs = replicas.map(
-    (view) => routeCost(request.promptTokens, view, options) + moveCost(home, view, options),
+    (view) =>
+      routeCost(promptTokens, view, options) + moveCost(home, view, { promptTokens, options }),
   );
   const route = (at: number, reason: RouteReason): Route => ({
     replica: at,
@@ -132,10 +143,13 @@ export function chooseReplica(
   const best = cheapest(open, costs);
   const sticky = stickyReplica(request, open, { costs, best, options });
   if (sticky !== null) return route(sticky, 'sticky');
-  if (open.every(({ view }) => view.hitTokens <= options.coldShare * request.promptTokens)) {
-    return route(leastCrowded(open, { costs, best, options }), 'cold');
-  }
-  return route(best, 'score');
+  const much = options.coldShare * request.promptTokens;
+  const cold = open.every(({ view }) => view.hitTokens <= much);
+  if (!cold && home !== undefined) return route(best, 'score');
+  // What all conversations begin with is on many replicas alike: a new one goes where there is most room of these.
+  const held = (replicas[best]?.hitTokens ?? 0) - much;
+  const alike = open.filter(({ view }) => view.hitTokens >= held);
+  return route(leastCrowded(alike, { costs, best, options }), cold ? 'cold' : 'score');
 }
 
 /** Seconds until the first token on this replica, plus penalties for the memory that running requests hold. */
@@ -159,12 +173,13 @@ export function routeCost(
 function moveCost(
   home: ReplicaView | undefined,
   view: ReplicaView,
-  options: RouterOptions,
+  { promptTokens, options }: { promptTokens: number; options: RouterOptions },
 ): number {
   if (home === undefined || home === view) return 0;
   const left = Math.max(0, home.hitTokens - view.hitTokens);
   const seconds = left / (view.prefillRate ?? options.defaultPrefillRate);
-  return Math.min(options.moveSeconds, options.moveWeight * seconds);
+  const limit = options.moveSeconds * (left / Math.max(left, promptTokens, 1)) ** options.moveShare;
+  return Math.min(limit, options.moveWeight * seconds);
 }
 
 /** A sum that forgets: `value` at `from` as it counts at `now` (both ms). */
@@ -219,6 +234,7 @@ function leastCrowded(open: readonly Open[], { costs, best, options }: Weighed):
     (a, b) =>
       a.view.recentTokens - b.view.recentTokens ||
       (costs[a.at] ?? 0) - (costs[b.at] ?? 0) ||
+      a.view.running - b.view.running ||
       a.at - b.at,
   );
   return order[0]?.at ?? best;

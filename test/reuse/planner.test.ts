@@ -14,7 +14,7 @@ import { planRequest, type PlanInput } from '../../src/reuse/planner.ts';
 import { priceOf, priceTable, pricesAsOf, type PriceRow } from '../../src/reuse/prices.ts';
 import { regimeTarget } from '../../src/reuse/regime-target.ts';
 import { isAlive, lifetimeMs } from '../../src/reuse/lifetime.ts';
-import { nextRate, unmeasured } from '../../src/reuse/rates.ts';
+import { nextRate, pooledRate, unmeasured } from '../../src/reuse/rates.ts';
 import {
   expectedTurns,
   learnFrom,
@@ -318,6 +318,15 @@ test('speeds are measured on runs long enough and without a queue', () => {
   assert.deepEqual(rate, { tokensPerSecond: 1500, samples: 2 });
   for (let round = 0; round < 60; round += 1) rate = nextRate(rate, sample(4000, 1000));
   assert.ok(Math.abs((rate.tokensPerSecond ?? 0) - 4000) < 10);
+});
+
+test('a speed of few samples lies near the mean of all replicas, one of many half way to its own', () => {
+  const rate = (tokensPerSecond: number | null, samples: number) => ({ tokensPerSecond, samples });
+  assert.equal(pooledRate(unmeasured, [unmeasured, unmeasured]), null);
+  assert.equal(pooledRate(unmeasured, [unmeasured, rate(300, 1)]), 300);
+  const all = [rate(1000, 1), rate(3000, 500)];
+  assert.equal(pooledRate(rate(1000, 1), all), (1000 + 9 * 2000) / 10);
+  assert.equal(pooledRate(rate(3000, 500), all), 2500);
 });
 
 test('a prefix lives as long as its backend keeps it; the longer a conversation was, the longer it goes on', () => {

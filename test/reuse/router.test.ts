@@ -66,6 +66,25 @@ test('each reason has its situation', () => {
       0,
     ],
     ['cold', request(4000), [view('a', { recentTokens: 9 }), view('b', { recentTokens: 2 })], 1],
+    // A new conversation whose beginning both hold alike, and one whose beginning one holds.
+    [
+      'score',
+      request(4000),
+      [
+        view('a', { ...held(3000), recentTokens: 9 }),
+        view('b', { ...held(3000), recentTokens: 2 }),
+      ],
+      1,
+    ],
+    [
+      'score',
+      request(4000),
+      [
+        view('a', { ...held(3000), recentTokens: 9 }),
+        view('b', { ...held(1000), recentTokens: 2 }),
+      ],
+      0,
+    ],
     ['imbalance', request(4000), [view('a', { ...held(3000), running: 90 }), view('b')], 1],
   ] as const;
   for (const [reason, asked, replicas, chosen] of cases) {
