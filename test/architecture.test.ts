@@ -16,7 +16,7 @@ const allowed: Record<string, readonly string[]> = {
   compress: ['score:types', 'tokenize', 'core'],
   context: ['compress:types', 'tokenize', 'core'],
   reuse: ['core'],
-  engine: ['score', 'tokenize', 'core'],
+  engine: ['context', 'score', 'tokenize', 'core'],
   backends: ['wire', 'core', 'engine', 'tokenize:types'],
   gateway: [
     'backends:types',

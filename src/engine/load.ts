@@ -1,4 +1,5 @@
 /** Main side of the embedded engine: starts the worker, hands it requests, bounds the queue. */
+import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Worker } from 'node:worker_threads';
@@ -7,6 +8,7 @@ import { readManifest } from '../score/manifest.ts';
 import type { ModelManifest } from '../score/types.ts';
 import { siblingModule, startModuleWorker } from '../score/worker-thread.ts';
 import { loadTokenizer } from '../tokenize/load.ts';
+import type { SchemeConfig } from './schemes/create.ts';
 import type {
   Engine,
   EngineCommand,
@@ -23,10 +25,15 @@ export interface LoadEngineOptions {
   readonly threads: number;
   /** Requests that may run or wait. */
   readonly queue: number;
+  /** LM-Infinite when left out: plain attention inside the trained length, bounded beyond it. */
+  readonly scheme?: SchemeConfig;
 }
 
 /** Prompt and output together; far beyond the trained length, because the scheme caps distances. */
 const contextLimit = 8192;
+
+/** Longest wait for the worker's end; a step is over long before. */
+const closeMs = 10_000;
 
 /**
  * Reads what the folder says. The worker, its threads and its memory come with `start` or the first generation: whoever
@@ -43,8 +50,9 @@ export async function loadEngine(options: LoadEngineOptions): Promise<Engine> {
     eosId: manifest.eos_token_id,
     threads: options.threads,
     slots: 4,
-    cachedSequences: 16,
-    cachedTokens: 4 * contextLimit,
+    scheme: options.scheme ?? { type: 'lm-infinite' },
+    kvTokens: 4 * contextLimit,
+    fingerprint: `${manifest.name}:${manifest.files['engine.onnx']?.sha256 ?? ''}`,
   };
   return new WorkerEngine(data, manifest, options);
 }
@@ -82,6 +90,11 @@ function notStarted(message: string, cause?: unknown): SluiceError {
   return new SluiceError('MODEL_INVALID', text, { cause });
 }
 
+interface Settle<T> {
+  readonly resolve: (value: T) => void;
+  readonly reject: (error: Error) => void;
+}
+
 class WorkerEngine implements Engine {
   readonly name: string;
   readonly tokenizer: Engine['tokenizer'];
@@ -91,12 +104,15 @@ class WorkerEngine implements Engine {
   readonly #data: EngineWorkerData;
   readonly #queue: number;
   readonly #running = new Map<number, GenerateEvents>();
+  /** Saving and restoring of prefixes. */
+  readonly #files = new Map<number, Settle<number>>();
   #worker: Worker | null = null;
   #started: Promise<void> | null = null;
   /** Settles `#started`; null when nobody waits for it. */
-  #starting: { resolve: () => void; reject: (error: Error) => void } | null = null;
+  #starting: Settle<void> | null = null;
   #nextId = 1;
   #broken: Error | null = null;
+  #exited = false;
 
   constructor(data: EngineWorkerData, manifest: ModelManifest, options: LoadEngineOptions) {
     this.name = manifest.name;
@@ -123,33 +139,60 @@ class WorkerEngine implements Engine {
   }
 
   generate(request: GenerateRequest, events: GenerateEvents): () => void {
-    if (this.#broken !== null) {
-      throw new SluiceError('SCORER_FAILED', 'The embedded engine has stopped', {
-        cause: this.#broken,
-      });
-    }
+    if (this.#broken !== null) throw this.#stoppedBy(this.#broken);
     if (this.#running.size >= this.#queue) {
       throw new SluiceError(
         'QUEUE_FULL',
         `The embedded engine already has ${this.#running.size} requests`,
       );
     }
-    // When it fails, it is `events` that hears of it. What is posted meanwhile waits for the worker.
-    this.start().catch(() => undefined);
-    const id = this.#nextId;
-    this.#nextId += 1;
+    const id = this.#newId();
     this.#running.set(id, events);
-    this.#worker?.ref();
     this.#post({ type: 'generate', id, request });
     return () => {
       if (this.#forget(id)) this.#post({ type: 'abort', id });
     };
   }
 
+  savePrefix(ids: Uint32Array, path: string): Promise<number> {
+    return this.#file((id) => ({ type: 'save', id, ids, path }));
+  }
+
+  restorePrefix(path: string): Promise<number> {
+    return this.#file((id) => ({ type: 'restore', id, path }));
+  }
+
   async close(): Promise<void> {
     this.#fail(new SluiceError('ABORTED', 'The embedded engine was closed'));
-    this.#worker?.ref();
-    await this.#worker?.terminate();
+    const worker = this.#worker;
+    if (worker === null || this.#exited) return;
+    worker.ref();
+    // Ending a thread inside a native computation takes the process with it: the worker ends itself, between steps.
+    const late = setTimeout(() => void worker.terminate(), closeMs);
+    worker.postMessage({ type: 'close' } satisfies EngineCommand);
+    await once(worker, 'exit');
+    clearTimeout(late);
+  }
+
+  #file(command: (id: number) => EngineCommand): Promise<number> {
+    return new Promise((resolve, reject) => {
+      if (this.#broken !== null) return reject(this.#stoppedBy(this.#broken));
+      const id = this.#newId();
+      this.#files.set(id, { resolve, reject });
+      this.#post(command(id));
+    });
+  }
+
+  #newId(): number {
+    // When it fails, it is the request that hears of it. What is posted meanwhile waits for the worker.
+    this.start().catch(() => undefined);
+    const id = this.#nextId;
+    this.#nextId += 1;
+    return id;
+  }
+
+  #stoppedBy(cause: Error): SluiceError {
+    return new SluiceError('SCORER_FAILED', 'The embedded engine has stopped', { cause });
   }
 
   #open(): void {
@@ -159,7 +202,10 @@ class WorkerEngine implements Engine {
     worker.on('error', (error: Error) =>
       this.#fail(this.#starting === null ? error : notStarted(error.message, error)),
     );
-    worker.on('exit', () => this.#fail(new SluiceError('SCORER_FAILED', 'The worker has exited')));
+    worker.on('exit', () => {
+      this.#exited = true;
+      this.#fail(new SluiceError('SCORER_FAILED', 'The worker has exited'));
+    });
   }
 
   #ready(): void {
@@ -170,7 +216,8 @@ class WorkerEngine implements Engine {
 
   /** An idle engine never keeps a process alive; a starting one and a running request do. */
   #restUnlessBusy(): void {
-    if (this.#running.size === 0 && this.#starting === null) this.#worker?.unref();
+    const idle = this.#running.size + this.#files.size === 0;
+    if (idle && this.#starting === null) this.#worker?.unref();
   }
 
   #forget(id: number): boolean {
@@ -180,6 +227,7 @@ class WorkerEngine implements Engine {
   }
 
   #post(command: EngineCommand): void {
+    if (command.type !== 'abort') this.#worker?.ref();
     this.#worker?.postMessage(command);
   }
 
@@ -190,6 +238,7 @@ class WorkerEngine implements Engine {
       void this.#worker?.terminate();
       return;
     }
+    if (this.#files.has(message.id)) return this.#fileDone(message);
     const events = this.#running.get(message.id);
     if (events === undefined) return;
     switch (message.type) {
@@ -202,10 +251,17 @@ class WorkerEngine implements Engine {
         return events.onEnd(message.reason);
       case 'error':
         this.#forget(message.id);
-        return events.onError(
-          new SluiceError('SCORER_FAILED', `The embedded engine failed: ${message.message}`),
-        );
+        return events.onError(failed(message));
+      case 'done':
     }
+  }
+
+  #fileDone(message: Extract<EngineMessage, { readonly id: number }>): void {
+    const waiting = this.#files.get(message.id);
+    this.#files.delete(message.id);
+    if (message.type === 'done') waiting?.resolve(message.tokens);
+    if (message.type === 'error') waiting?.reject(failed(message));
+    this.#restUnlessBusy();
   }
 
   #fail(error: Error): void {
@@ -214,5 +270,11 @@ class WorkerEngine implements Engine {
     this.#starting = null;
     for (const events of this.#running.values()) events.onError(error);
     this.#running.clear();
+    for (const waiting of this.#files.values()) waiting.reject(error);
+    this.#files.clear();
   }
+}
+
+function failed({ code, message }: Extract<EngineMessage, { type: 'error' }>): SluiceError {
+  return new SluiceError(code, `The embedded engine failed: ${message}`);
 }

@@ -1,5 +1,7 @@
 /** The embedded engine: one causal model, explicit KV cache, generation token by token. Plain data in and out. */
+import type { ErrorCode } from '../core/errors.ts';
 import type { TextTokenizer } from '../tokenize/types.ts';
+import type { RuntimeOptions } from './runtime.ts';
 
 /** Sizes that the graph inputs need; from the model's manifest. */
 export interface ModelShape {
@@ -12,30 +14,6 @@ export interface ModelShape {
   readonly ropeBase: number;
   /** Longest distance between positions that was trained. */
   readonly trainedLength: number;
-}
-
-/** Position and mask inputs of one step; what a scheme produces (engine.onnx takes them as they are). */
-export interface SchemeInputs {
-  /** Position of every new token, length T. */
-  readonly queryPositions: Float32Array;
-  /** Position of every key, length K = past + T. */
-  readonly keyPositions: Float32Array;
-  /** theta^(-2i/d), length headDim / 2. */
-  readonly inverseFrequencies: Float32Array;
-  readonly attentionFactor: number;
-  /** Added to the scores, row-major T x K; 0 keeps, -1e9 hides. */
-  readonly mask: Float32Array;
-  /** Second branch: positions used where `select` is 1. */
-  readonly queryPositions2: Float32Array;
-  readonly keyPositions2: Float32Array;
-  /** Row-major T x K, or a single 0 when the branch is not used. */
-  readonly select: Float32Array;
-}
-
-/** One file per scheme: from model shape, number of cached tokens and number of new ones to inputs. */
-export interface PositionScheme {
-  readonly name: string;
-  inputs(shape: ModelShape, past: number, fresh: number): SchemeInputs;
 }
 
 export interface GenerateRequest {
@@ -75,13 +53,29 @@ export interface Engine {
   start(): Promise<void>;
   /** Starts a generation; the returned function aborts it and frees its slot. @throws SluiceError QUEUE_FULL */
   generate(request: GenerateRequest, events: GenerateEvents): () => void;
+  /**
+   * Computes the KV of a prompt (as far as it is not cached) and writes it to a file.
+   * @returns tokens written
+   * @throws SluiceError REQUEST_INVALID when the scheme's KV depends on more than the tokens
+   */
+  savePrefix(ids: Uint32Array, path: string): Promise<number>;
+  /**
+   * Takes back what `savePrefix` wrote: prompts that begin with it reuse it.
+   * @returns tokens restored
+   * @throws SluiceError REQUEST_INVALID when the file is damaged or of another model or scheme
+   */
+  restorePrefix(path: string): Promise<number>;
+  /** Ends the worker between two steps; running requests fail with ABORTED. */
   close(): Promise<void>;
 }
 
 /** Messages to the worker. */
 export type EngineCommand =
   | { readonly type: 'generate'; readonly id: number; readonly request: GenerateRequest }
-  | { readonly type: 'abort'; readonly id: number };
+  | { readonly type: 'abort'; readonly id: number }
+  | { readonly type: 'save'; readonly id: number; readonly ids: Uint32Array; readonly path: string }
+  | { readonly type: 'restore'; readonly id: number; readonly path: string }
+  | { readonly type: 'close' };
 
 /** Messages from the worker. */
 export type EngineMessage =
@@ -90,16 +84,18 @@ export type EngineMessage =
   | { readonly type: 'start'; readonly id: number; readonly cachedTokens: number }
   | { readonly type: 'token'; readonly id: number; readonly token: number }
   | { readonly type: 'end'; readonly id: number; readonly reason: GenerateEnd }
-  | { readonly type: 'error'; readonly id: number; readonly message: string };
+  | { readonly type: 'done'; readonly id: number; readonly tokens: number }
+  | {
+      readonly type: 'error';
+      readonly id: number;
+      readonly code: ErrorCode;
+      readonly message: string;
+    };
 
-export interface EngineWorkerData {
+export interface EngineWorkerData extends RuntimeOptions {
   readonly modelPath: string;
-  readonly shape: ModelShape;
   readonly eosId: number | null;
   readonly threads: number;
-  /** Sequences that advance in turn; more wait. */
+  /** Sequences that advance together; more wait. */
   readonly slots: number;
-  /** Finished sequences whose KV is kept, and the most tokens kept in all. */
-  readonly cachedSequences: number;
-  readonly cachedTokens: number;
 }

@@ -1,25 +1,30 @@
-/** The engine's worker thread: one session, several sequences in turn, aborts between steps. */
-import { join } from 'node:path';
+/** The engine's worker thread: prompts in chunks, decoding in batches, commands heard between steps. */
+import { readFile, rename, writeFile } from 'node:fs/promises';
 import { parentPort, workerData } from 'node:worker_threads';
+import { SluiceError } from '../core/errors.ts';
 import { openSession } from '../score/session.ts';
-import { createStepper, type Stepper } from './step.ts';
-import { PrefixCache, emptyState, prefixOf, type KvState } from './kv-state.ts';
+import type { Sequence } from './kv/sequence.ts';
+import { EngineRuntime } from './runtime.ts';
 import { createRandom, sample } from './sampler.ts';
+import { restorePrefix, savePrefix } from './save.ts';
 import type { EngineCommand, EngineMessage, EngineWorkerData, GenerateRequest } from './types.ts';
 
-/** Prompt tokens per step: short enough that an abort takes effect soon. */
-const prefillChunk = 128;
-
-interface Sequence {
+interface Job {
   readonly id: number;
   readonly request: GenerateRequest;
-  readonly random: () => number;
-  state: KvState;
-  started: boolean;
-  generated: number;
-  /** Sampled, sent, not yet in the KV state. */
-  pending: number | null;
 }
+
+interface Running extends Job {
+  readonly random: () => number;
+  readonly sequence: Sequence;
+  /** Pages that it may come to hold. */
+  readonly reserved: number;
+  generated: number;
+  /** Heard of during a step; acted on after it. */
+  aborted: boolean;
+}
+
+type FileCommand = Extract<EngineCommand, { readonly path: string }>;
 
 function isWorkerData(value: unknown): value is EngineWorkerData {
   return typeof value === 'object' && value !== null && 'modelPath' in value && 'shape' in value;
@@ -30,130 +35,204 @@ async function main(): Promise<void> {
   const data: unknown = workerData;
   if (port === null || !isWorkerData(data)) return;
   const send = (message: EngineMessage): void => port.postMessage(message);
-  const session = await openSession(join(data.modelPath), { threads: data.threads }).catch(
+  const session = await openSession(data.modelPath, { threads: data.threads }).catch(
     (error: unknown) => {
       send({ type: 'fatal', message: error instanceof Error ? error.message : 'cannot open' });
       return null;
     },
   );
   if (session === null) return;
-  const loop = new Loop(createStepper(session, data.shape), data, send);
-  port.on('message', (command: EngineCommand) => loop.accept(command));
+  const loop = new Loop(new EngineRuntime(session, data), data, send);
+  port.on('message', (command: EngineCommand) => {
+    if (command.type !== 'close') return loop.accept(command);
+    // The thread ends by itself once its port is closed: never in the middle of a step.
+    port.close();
+    void loop.stop().then(() => session.release());
+  });
   send({ type: 'ready' });
 }
 
 class Loop {
-  readonly #stepper: Stepper;
+  readonly #runtime: EngineRuntime;
   readonly #data: EngineWorkerData;
   readonly #send: (message: EngineMessage) => void;
-  readonly #cache: PrefixCache;
-  /** Bounded by the main side, which counts what it has sent. */
-  readonly #waiting: { id: number; request: GenerateRequest }[] = [];
-  readonly #active: Sequence[] = [];
+  /** Both bounded by the main side, which counts what it has sent. */
+  readonly #waiting: Job[] = [];
+  readonly #files: FileCommand[] = [];
+  readonly #active: Running[] = [];
+  #turns: Promise<void> = Promise.resolve();
   #running = false;
+  #stopped = false;
 
-  constructor(stepper: Stepper, data: EngineWorkerData, send: (message: EngineMessage) => void) {
-    this.#stepper = stepper;
+  constructor(
+    runtime: EngineRuntime,
+    data: EngineWorkerData,
+    send: (message: EngineMessage) => void,
+  ) {
+    this.#runtime = runtime;
     this.#data = data;
     this.#send = send;
-    this.#cache = new PrefixCache(data.cachedSequences, data.cachedTokens);
   }
 
-  accept(command: EngineCommand): void {
+  accept(command: Exclude<EngineCommand, { readonly type: 'close' }>): void {
     if (command.type === 'abort') return this.#abort(command.id);
-    this.#waiting.push({ id: command.id, request: command.request });
-    if (!this.#running) void this.#run();
+    if (command.type === 'generate') this.#waiting.push(command);
+    else this.#files.push(command);
+    if (!this.#running) this.#turns = this.#run();
+  }
+
+  /** Resolves when no step is running any more. */
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    await this.#turns;
   }
 
   #abort(id: number): void {
-    const waiting = this.#waiting.findIndex((entry) => entry.id === id);
+    const waiting = this.#waiting.findIndex((job) => job.id === id);
     if (waiting >= 0) this.#waiting.splice(waiting, 1);
-    const active = this.#active.findIndex((entry) => entry.id === id);
-    const [sequence] = active >= 0 ? this.#active.splice(active, 1) : [];
-    if (sequence !== undefined) this.#cache.add(sequence.state);
-    if (waiting >= 0 || active >= 0) this.#send({ type: 'end', id, reason: 'aborted' });
+    const active = this.#active.find((running) => running.id === id);
+    if (active !== undefined) active.aborted = true;
+    if (waiting >= 0 || active !== undefined) this.#send({ type: 'end', id, reason: 'aborted' });
   }
 
   async #run(): Promise<void> {
     this.#running = true;
-    while (this.#waiting.length + this.#active.length > 0) {
+    while (!this.#stopped && this.#files.length + this.#waiting.length + this.#active.length > 0) {
+      const file = this.#files.shift();
+      if (file !== undefined) await this.#onFile(file);
       this.#admit();
-      for (const sequence of this.#active.slice()) {
-        if (this.#active.includes(sequence)) await this.#advance(sequence);
-        // One turn of the event loop, so that aborts are heard between steps.
-        await new Promise((resolve) => setImmediate(resolve));
-      }
+      await this.#turn();
     }
     this.#running = false;
   }
 
   #admit(): void {
-    while (this.#active.length < this.#data.slots) {
-      const next = this.#waiting.shift();
-      if (next === undefined) return;
-      const { promptIds, seed } = next.request;
-      // The last prompt token is always computed: its logits choose the first new token.
-      const found = this.#cache.longest(promptIds.subarray(0, promptIds.length - 1));
-      this.#active.push({
-        ...next,
-        random: createRandom(seed),
-        state:
-          found.shared === 0 ? emptyState : prefixOf(found.state, found.shared, this.#data.shape),
-        started: false,
-        generated: 0,
-        pending: null,
-      });
-    }
-  }
-
-  async #advance(sequence: Sequence): Promise<void> {
-    try {
-      if (!sequence.started) {
-        sequence.started = true;
-        this.#send({ type: 'start', id: sequence.id, cachedTokens: sequence.state.length });
+    for (;;) {
+      const [next] = this.#waiting;
+      if (next === undefined || this.#active.length >= this.#data.slots) return;
+      const { promptIds, maxTokens, seed } = next.request;
+      const reserved = this.#runtime.pagesFor(promptIds.length + maxTokens);
+      const taken = this.#active.reduce((sum, running) => sum + running.reserved, 0);
+      const { capacity } = this.#runtime.pool;
+      if (this.#active.length > 0 && taken + reserved > capacity) return;
+      this.#waiting.shift();
+      try {
+        if (reserved > capacity) throw tooLong(reserved, capacity);
+        const sequence = this.#runtime.open(promptIds);
+        const random = createRandom(seed);
+        this.#active.push({ ...next, random, sequence, reserved, generated: 0, aborted: false });
+        this.#send({ type: 'start', id: next.id, cachedTokens: sequence.length });
+      } catch (error) {
+        this.#send({ type: 'error', id: next.id, ...described(error) });
       }
-      const logits = await this.#step(sequence);
-      if (logits !== null) this.#choose(sequence, logits);
-    } catch (error) {
-      this.#remove(sequence);
-      const message = error instanceof Error ? error.message : String(error);
-      this.#send({ type: 'error', id: sequence.id, message });
     }
   }
 
-  /** One chunk of the prompt, or the pending token; logits once the prompt is read. */
-  async #step(sequence: Sequence): Promise<Float32Array | null> {
-    const { promptIds } = sequence.request;
-    const { length } = sequence.state;
-    const fresh =
-      sequence.pending === null
-        ? promptIds.subarray(length, Math.min(promptIds.length, length + prefillChunk))
-        : Uint32Array.of(sequence.pending);
-    const { logits, state } = await this.#stepper(sequence.state, fresh);
-    sequence.state = state;
-    return state.length < promptIds.length ? null : logits;
+  /** One chunk for everyone who still reads, then one token for everyone who writes. */
+  async #turn(): Promise<void> {
+    for (const running of this.#active.slice()) {
+      if (!this.#goesOn(running) || this.#runtime.canDecode(running.sequence)) continue;
+      await this.#guarded([running], async () => [await this.#runtime.readChunk(running.sequence)]);
+      await this.#listen();
+    }
+    const writing = this.#active.filter(
+      (running) => this.#goesOn(running) && this.#runtime.canDecode(running.sequence),
+    );
+    if (writing.length > 0) {
+      const sequences = writing.map(({ sequence }) => sequence);
+      await this.#guarded(writing, () => this.#runtime.decode(sequences));
+    }
+    await this.#listen();
   }
 
-  #choose(sequence: Sequence, logits: Float32Array): void {
-    const { request } = sequence;
-    const token = sample(logits, request, sequence.random);
-    if (token === this.#data.eosId) return this.#finish(sequence, 'stop');
-    sequence.pending = token;
-    sequence.generated += 1;
-    this.#send({ type: 'token', id: sequence.id, token });
-    if (sequence.generated >= request.maxTokens) this.#finish(sequence, 'length');
+  #goesOn(running: Running): boolean {
+    return !this.#stopped && !running.aborted && this.#active.includes(running);
   }
 
-  #finish(sequence: Sequence, reason: 'stop' | 'length'): void {
-    this.#remove(sequence);
-    this.#cache.add(sequence.state);
-    this.#send({ type: 'end', id: sequence.id, reason });
+  /** One turn of the event loop, so that aborts are heard between steps. */
+  async #listen(): Promise<void> {
+    await new Promise((resolve) => setImmediate(resolve));
+    for (const running of this.#active.filter(({ aborted }) => aborted)) this.#remove(running);
   }
 
-  #remove(sequence: Sequence): void {
-    const at = this.#active.indexOf(sequence);
-    if (at >= 0) this.#active.splice(at, 1);
+  /** Runs one step; its logits choose tokens, its error ends all who took part. */
+  async #guarded(group: readonly Running[], step: () => Promise<Float32Array[]>): Promise<void> {
+    try {
+      const logits = await step();
+      for (const [row, running] of group.entries()) {
+        const { tokens, length } = running.sequence;
+        const own = logits[row];
+        if (own !== undefined && length === tokens.length) this.#choose(running, own);
+      }
+    } catch (error) {
+      for (const running of group) {
+        this.#remove(running);
+        this.#send({ type: 'error', id: running.id, ...described(error) });
+      }
+    }
   }
+
+  #choose(running: Running, logits: Float32Array): void {
+    const { request, id } = running;
+    if (running.aborted) return;
+    const token = sample(logits, request, running.random);
+    if (token === this.#data.eosId) return this.#finish(running, 'stop');
+    running.sequence.tokens.push(token);
+    running.generated += 1;
+    this.#send({ type: 'token', id, token });
+    if (running.generated >= request.maxTokens) this.#finish(running, 'length');
+  }
+
+  #finish(running: Running, reason: 'stop' | 'length'): void {
+    this.#remove(running);
+    this.#send({ type: 'end', id: running.id, reason });
+  }
+
+  #remove(running: Running): void {
+    const at = this.#active.indexOf(running);
+    if (at < 0) return;
+    this.#active.splice(at, 1);
+    this.#runtime.release(running.sequence);
+  }
+
+  async #onFile(command: FileCommand): Promise<void> {
+    try {
+      const tokens =
+        command.type === 'save' ? await this.#save(command) : await this.#restore(command.path);
+      this.#send({ type: 'done', id: command.id, tokens });
+    } catch (error) {
+      this.#send({ type: 'error', id: command.id, ...described(error) });
+    }
+  }
+
+  async #save({ ids, path }: Extract<FileCommand, { readonly type: 'save' }>): Promise<number> {
+    const sequence = this.#runtime.open(ids);
+    try {
+      await this.#runtime.read(sequence);
+      await writeFile(`${path}.part`, savePrefix(this.#runtime, sequence));
+      await rename(`${path}.part`, path);
+      return sequence.length;
+    } finally {
+      this.#runtime.release(sequence);
+    }
+  }
+
+  async #restore(path: string): Promise<number> {
+    const sequence = restorePrefix(this.#runtime, await readFile(path));
+    this.#runtime.release(sequence);
+    return sequence.tokens.length;
+  }
+}
+
+function tooLong(pages: number, capacity: number): SluiceError {
+  return new SluiceError('REQUEST_INVALID', `The request needs ${pages} KV pages of ${capacity}`);
+}
+
+function described(
+  error: unknown,
+): Pick<Extract<EngineMessage, { type: 'error' }>, 'code' | 'message'> {
+  const message = error instanceof Error ? error.message : String(error);
+  return { code: SluiceError.isInstance(error) ? error.code : 'SCORER_FAILED', message };
 }
 
 await main();

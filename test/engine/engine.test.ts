@@ -2,10 +2,8 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { loadEngine } from '../../src/engine/load.ts';
-import { PrefixCache, commonPrefix, prefixOf } from '../../src/engine/kv-state.ts';
 import { createRandom, sample } from '../../src/engine/sampler.ts';
-import { lambdaScheme } from '../../src/engine/schemes/lambda.ts';
-import type { Engine, GenerateRequest, ModelShape } from '../../src/engine/types.ts';
+import type { Engine, GenerateRequest } from '../../src/engine/types.ts';
 
 let engine: Engine;
 before(async () => {
@@ -103,59 +101,6 @@ test('an abort frees the slot: the queue takes another request at once', async (
   const { ids } = await generate('The sea');
   assert.equal(ids.length, 12);
   assert.deepEqual(ended, [], 'nothing is told about an aborted request');
-});
-
-const shape: ModelShape = {
-  layers: 1,
-  kvHeads: 1,
-  heads: 1,
-  headDim: 2,
-  ropeBase: 10000,
-  vocabularySize: 4,
-  trainedLength: 8,
-};
-
-test('Lambda mask: plain attention inside the trained length, sinks and window beyond it', () => {
-  const inside = lambdaScheme.inputs(shape, 3, 2);
-  assert.deepEqual(
-    Array.from(inside.mask, (value) => (value === 0 ? 1 : 0)),
-    [1, 1, 1, 1, 0, 1, 1, 1, 1, 1],
-  );
-  assert.deepEqual(Array.from(inside.select), [0]);
-  const beyond = lambdaScheme.inputs(shape, 14, 1);
-  // query 14 sees sinks 0-3 and the last 8 keys, 7-14
-  assert.deepEqual(
-    Array.from(beyond.mask, (value) => (value === 0 ? 1 : 0)),
-    [1, 1, 1, 1, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1],
-  );
-  assert.deepEqual(Array.from(beyond.select.subarray(0, 5)), [1, 1, 1, 1, 0]);
-  assert.equal((beyond.queryPositions2[0] ?? 0) - (beyond.keyPositions2[0] ?? 0), 7);
-});
-
-test('prefixes of KV keep every layer and head', () => {
-  const two = { ...shape, layers: 2, kvHeads: 2, headDim: 1 };
-  const keys = Float32Array.from({ length: 12 }, (_, at) => at);
-  const state = { ids: Uint32Array.of(5, 6, 7), length: 3, keys, values: keys };
-  assert.deepEqual(Array.from(prefixOf(state, 2, two).keys), [0, 1, 3, 4, 6, 7, 9, 10]);
-  assert.equal(commonPrefix(state.ids, Uint32Array.of(5, 6, 9)), 2);
-});
-
-test('the prefix cache is bounded by sequences and tokens', () => {
-  const cache = new PrefixCache(2, 10);
-  const state = (...ids: number[]): Parameters<PrefixCache['add']>[0] => ({
-    ids: Uint32Array.from(ids),
-    length: ids.length,
-    keys: new Float32Array(0),
-    values: new Float32Array(0),
-  });
-  cache.add(state(1, 2));
-  cache.add(state(1, 2, 3));
-  cache.add(state(9));
-  assert.equal(cache.longest(Uint32Array.of(1, 2, 3, 4)).shared, 3);
-  cache.add(state(8));
-  assert.equal(cache.longest(Uint32Array.of(1, 2, 3, 4)).shared, 0, 'the oldest is gone');
-  cache.add(state(...Array.from({ length: 11 }, () => 7)));
-  assert.equal(cache.longest(Uint32Array.of(7)).shared, 0, 'too long to keep');
 });
 
 test('sampling: greedy at 0, nucleus keeps the smallest set with the mass', () => {
