@@ -44,10 +44,12 @@ export interface ModelShape {
   /** Bytes of a cached number, by the type of the weights. */
   readonly bytesPerValue: number;
   readonly dtype: string;
-  /** Weights that a token passes through, without embeddings; null = the configuration does not tell. */
+  /** Weights that a token of a prompt passes, without embeddings and output layer; null = the configuration does not tell. */
   readonly activeParameters: number | null;
-  /** The rope section of the configuration, for servers that get it back. */
-  readonly rope: ConfigObject;
+  /** All rope settings as they stand; where layers differ, by kind of layer. */
+  readonly ropeSection: ConfigObject;
+  /** The settings stand in `text_config`. */
+  readonly nested: boolean;
   /** What was not in the configuration and is taken to be as usual. */
   readonly assumed: readonly string[];
 }
@@ -62,7 +64,7 @@ export function readModelConfig(config: unknown): ModelShape {
   const family = textOf(model['model_type']) ?? 'unknown';
   refuseOtherPositions(model, family);
   const assumed: string[] = [];
-  const { rope } = ropeSectionOf(model);
+  const { section, rope } = ropeSectionOf(model);
   const layers = wholeOf(model, 'num_hidden_layers');
   const heads = wholeOf(model, 'num_attention_heads');
   const hiddenSize = wholeOf(model, 'hidden_size');
@@ -86,7 +88,8 @@ export function readModelConfig(config: unknown): ModelShape {
     dtype: dtype.name,
     bytesPerValue: dtype.bytes,
     activeParameters: activeParametersOf(model, { layers, heads, hiddenSize, headDim }),
-    rope,
+    ropeSection: section,
+    nested: Object.keys(objectOf(objectOf(config)['text_config'])).length > 0,
     assumed,
   };
 }
@@ -216,7 +219,7 @@ interface Sizes extends Heads {
   readonly headDim: number;
 }
 
-/** Attention and feed-forward weights that one token passes, and the output layer. */
+/** Attention and feed-forward weights that one token passes. */
 function activeParametersOf(model: ConfigObject, sizes: Sizes): number | null {
   const intermediate = numberOf(model['intermediate_size']);
   if (intermediate === undefined) return null;
@@ -226,10 +229,7 @@ function activeParametersOf(model: ConfigObject, sizes: Sizes): number | null {
   const shared = numberOf(model['n_shared_experts']) ?? 0;
   const dense = used === 0 ? layers : (numberOf(model['first_k_dense_replace']) ?? 0);
   const feedForward = dense * intermediate + (layers - dense) * (used + shared) * width;
-  const output = numberOf(model['vocab_size']) ?? 0;
-  return (
-    layers * attentionParameters(model, sizes) + 3 * hiddenSize * feedForward + hiddenSize * output
-  );
+  return layers * attentionParameters(model, sizes) + 3 * hiddenSize * feedForward;
 }
 
 function attentionParameters(model: ConfigObject, { heads, hiddenSize, headDim }: Sizes): number {

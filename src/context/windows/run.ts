@@ -1,5 +1,6 @@
 /** Asking the windows: the first one alone, so that the others find its prefix cached, then the rest side by side. */
 import { SluiceError } from '../../core/errors.ts';
+import { TooLong } from '../../core/too-long.ts';
 import { poolingAnswer } from './nbce.ts';
 import {
   answerPrompt,
@@ -230,7 +231,7 @@ async function askAll(
     } catch (error) {
       job.signal.throwIfAborted();
       // That the first window is too long holds for all of them.
-      if (window === 0 && isTooLong(error)) throw error;
+      if (window === 0 && error instanceof TooLong) throw error;
       first ??= error;
       outcomes[window] = { ...unknown, state: 'failed', error: nameOf(error) };
     }
@@ -270,23 +271,6 @@ async function inTurns<T, R>(
   const workers = Array.from({ length: Math.max(1, job.concurrency) }, worker);
   await Promise.all(workers);
   return results;
-}
-
-/** The backend refused the length of a prompt; `limit` and `prompt` in its tokens, null = it did not say. */
-export class TooLong extends Error {
-  readonly limit: number | null;
-  readonly prompt: number | null;
-
-  constructor(limit: number | null, prompt: number | null) {
-    super('The backend refused the length of a prompt');
-    this.name = 'TooLong';
-    this.limit = limit;
-    this.prompt = prompt;
-  }
-}
-
-function isTooLong(error: unknown): boolean {
-  return error instanceof Error && error.name === 'TooLong';
 }
 
 /** What a failure is called in a report: never a message, which may quote a prompt. */
