@@ -49,7 +49,8 @@ function vllmScheme(
   const rope = ropeParameters(shape, scaling);
   const stated = { max_position_embeddings: Math.max(length, shape.statedLength) };
   const configured = scaling === shape.scaling;
-  const enough = length <= shape.statedLength;
+  const stays = configured && length <= shape.statedLength;
+  const byBands = stays ? null : { ...stated, rope_parameters: rope };
   switch (scaling.type) {
     case 'default':
       return { override: null, cacheRow: 'rope', notes: [] };
@@ -57,9 +58,7 @@ function vllmScheme(
       return {
         override: configured ? null : { rope_parameters: rope },
         cacheRow: 'linear',
-        notes: configured
-          ? []
-          : ['The factor must be written as 4.0, not 4: a whole number fails at start.'],
+        notes: ['A factor of an override must be written as 4.0, not 4, which fails at start.'],
       };
     case 'dynamic': {
       const trained = { max_trained_positions: shape.trainedLength };
@@ -75,15 +74,13 @@ function vllmScheme(
     case 'yarn':
     case 'llama3':
       return {
-        override: configured && enough ? null : { ...stated, rope_parameters: rope },
+        override: byBands,
         cacheRow: scaling.type,
-        notes: enough
-          ? []
-          : ['max_position_embeddings must be overridden too: the factor does not raise it.'],
+        notes: ['The factor does not raise the limit: max_position_embeddings decides.'],
       };
     case 'longrope':
       return {
-        override: configured && enough ? null : { ...stated, rope_parameters: rope },
+        override: byBands,
         cacheRow: 'longrope-constant',
         notes: [
           `Without --max-model-len it serves ${shape.trainedLength} tokens only.`,
