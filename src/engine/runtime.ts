@@ -73,14 +73,14 @@ export class EngineRuntime {
 
   /**
    * Text behind parts that were encoded alone (parallel windows, groups of structured prompting); all their tokens
-   * are visible, and the text starts at `origin`. The parts may be released afterwards.
+   * are visible, and the text starts at `origin`. The parts may be extended or released afterwards.
    */
   openBehind(
     windows: readonly Sequence[],
     { tokens, origin }: { readonly tokens: ArrayLike<number>; readonly origin: number },
   ): Sequence {
     const parts = windows.flatMap((window, i) =>
-      liveBlocks(window).map((block): PartBlock => ({ block: this.pool.hold(block), part: i + 1 })),
+      liveBlocks(window).map((block): PartBlock => ({ block: this.#share(block), part: i + 1 })),
     );
     const sequence = newSequence(Array.from(tokens), { origin, parts });
     this.#settle(sequence);
@@ -93,11 +93,7 @@ export class EngineRuntime {
     const twin = newSequence(sequence.tokens, { origin: sequence.origin, parts });
     const { length, dropped, regime, chain } = sequence;
     Object.assign(twin, { length, dropped, regime, chain });
-    for (const block of sequence.blocks) {
-      if (block === null || block.count === blockTokens) {
-        twin.blocks.push(block && this.pool.hold(block));
-      } else twin.blocks.push(this.#copyOf(block, block.count));
-    }
+    for (const block of sequence.blocks) twin.blocks.push(block && this.#share(block));
     return twin;
   }
 
@@ -239,6 +235,11 @@ export class EngineRuntime {
   #suffices(pages: readonly (Block | undefined)[], full: number): boolean {
     const sinks = pages.slice(0, Math.min(full, this.#sinkPages()));
     return [...sinks, ...pages.slice(this.#firstNeeded(full), full)].every(Boolean);
+  }
+
+  /** A full page never changes; the last one of a sequence may grow. */
+  #share(block: Block): Block {
+    return block.count === blockTokens ? this.pool.hold(block) : this.#copyOf(block, block.count);
   }
 
   #copyOf(block: Block, count: number): Block {

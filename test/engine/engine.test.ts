@@ -1,5 +1,8 @@
 /** The embedded engine on the shipped model. */
 import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { loadEngine } from '../../src/engine/load.ts';
 import { createRandom, sample } from '../../src/engine/sampler.ts';
@@ -101,6 +104,69 @@ test('an abort frees the slot: the queue takes another request at once', async (
   const { ids } = await generate('The sea');
   assert.equal(ids.length, 12);
   assert.deepEqual(ended, [], 'nothing is told about an aborted request');
+});
+
+test('closing during a generation ends it between two steps', async () => {
+  const busy = await loadEngine({ folder: 'models/scout', threads: 1, queue: 4 });
+  let stopped = '';
+  await new Promise<void>((resolve) => {
+    const promptIds = busy.tokenizer.encode('the long road '.repeat(300)).ids;
+    busy.generate(
+      { promptIds, maxTokens: 500, temperature: 0, topP: 1, seed: 0 },
+      {
+        onStart: () => resolve(),
+        onToken: () => {},
+        onEnd: (reason) => void (stopped = reason),
+        onError: (error) => void (stopped = error.message),
+      },
+    );
+  });
+  await busy.close();
+  assert.match(stopped, /was closed/);
+  assert.throws(
+    () =>
+      busy.generate(
+        { promptIds: Uint32Array.of(1), maxTokens: 1, temperature: 0, topP: 1, seed: 0 },
+        { onStart: () => {}, onToken: () => {}, onEnd: () => {}, onError: () => {} },
+      ),
+    { code: 'SCORER_FAILED' },
+  );
+  await busy.close();
+});
+
+test('a prefix is saved and restored by another engine; one under another scheme refuses it', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'sluice-kv-'));
+  const path = join(folder, 'prefix.kv');
+  const ids = engine.tokenizer.encode(
+    'The keeper of the light wrote in his book every evening, and',
+  ).ids;
+  const other = await loadEngine({ folder: 'models/scout', threads: 1, queue: 4 });
+  const scaled = await loadEngine({
+    folder: 'models/scout',
+    threads: 1,
+    queue: 4,
+    scheme: { type: 'yarn', factor: 4 },
+  });
+  try {
+    assert.equal(await engine.savePrefix(ids, path), ids.length);
+    assert.equal(await other.restorePrefix(path), ids.length);
+    const cached = await new Promise<number>((resolve, reject) => {
+      const promptIds = Uint32Array.from([...ids, 300]);
+      other.generate(
+        { promptIds, maxTokens: 1, temperature: 0, topP: 1, seed: 0 },
+        { onStart: resolve, onToken: () => {}, onEnd: () => {}, onError: reject },
+      );
+    });
+    assert.equal(cached, ids.length);
+    await assert.rejects(scaled.restorePrefix(path), {
+      code: 'REQUEST_INVALID',
+      message: /scheme/,
+    });
+    await assert.rejects(other.restorePrefix(join(folder, 'absent')), /ENOENT|no such file/);
+  } finally {
+    await Promise.all([other.close(), scaled.close()]);
+    rmSync(folder, { recursive: true });
+  }
 });
 
 test('sampling: greedy at 0, nucleus keeps the smallest set with the mass', () => {

@@ -1,6 +1,6 @@
 /**
  * A prefix as bytes: magic, length of the header, header (JSON), token ids, then keys and values of every kept page.
- * The header names everything that the KV depends on, and a digest of the rest; numbers are little-endian.
+ * The header names everything that the KV depends on, and a digest of it all; numbers are little-endian.
  */
 import { createHash } from 'node:crypto';
 import { SluiceError } from '../../core/errors.ts';
@@ -59,15 +59,14 @@ export function encodePrefix(
     }
   }
   const payload = Buffer.concat(parts);
-  const header: Header = {
+  const header: Omit<Header, 'sha256'> = {
     ...owner,
     regime: prefix.regime,
     dropped: prefix.dropped,
     tokens: prefix.ids.length,
     pages: kept.map(({ index }) => index),
-    sha256: sha256(payload),
   };
-  const text = Buffer.from(JSON.stringify(header));
+  const text = Buffer.from(JSON.stringify({ ...header, sha256: digest(header, payload) }));
   const length = Buffer.alloc(4);
   length.writeUInt32LE(text.length);
   return Buffer.concat([Buffer.from(magic), length, text, payload]);
@@ -84,7 +83,8 @@ export function decodePrefix(bytes: Uint8Array, owner: PrefixOwner): SavedPrefix
   const header = readHeader(buffer.subarray(at, end));
   checkOwner(header, owner);
   const payload = buffer.subarray(end);
-  if (sha256(payload) !== header.sha256) throw refused('its content does not match its digest');
+  const { sha256, ...rest } = header;
+  if (digest(rest, payload) !== sha256) throw refused('its content does not match its digest');
   return unpack(header, payload);
 }
 
@@ -180,8 +180,8 @@ function bytesOf(array: Uint32Array | Float32Array): Uint8Array {
   return new Uint8Array(array.buffer, array.byteOffset, array.byteLength);
 }
 
-function sha256(bytes: Uint8Array): string {
-  return createHash('sha256').update(bytes).digest('hex');
+function digest(header: Omit<Header, 'sha256'>, payload: Uint8Array): string {
+  return createHash('sha256').update(JSON.stringify(header)).update(payload).digest('hex');
 }
 
 function refused(why: string, cause?: unknown): SluiceError {
