@@ -16,6 +16,7 @@ export function sluiceConfig(running: readonly Engine[], kind: string, rate: num
     state_dir: join(folder, 'state'),
     ...(kind === 'vllm' ? { tokenizer: process.env['SLUICE_IT_HF'] } : {}),
     reuse: {
+      ...(kind === 'llamacpp' ? { pin_slots: true } : {}),
       events: events.map(({ endpoint }) => endpoint),
       event_replays: events.map(({ replay }) => replay),
     },

@@ -85,7 +85,7 @@ export async function startLlama(options: {
     args: [
       ['-m', options.model, '--port', String(port), '--no-webui', '--jinja'],
       ['-np', String(options.slots), '-c', String(options.contextTokens * options.slots)],
-      ['--threads', '2', '--slot-save-path', `${saved}/`],
+      ['--threads', '2', '--swa-full', '--slot-save-path', `${saved}/`],
     ].flat(),
     healthUrl: `${url}/health`,
     timeoutMs: 120_000,

@@ -21,6 +21,8 @@ interface Flight {
   readonly tries: number;
   /** The place knows already how it ended. */
   readonly ended: boolean;
+  /** It is answered by other prompts than the one that was planned for. */
+  readonly detached: boolean;
 }
 
 export interface FlightDeps {
@@ -35,6 +37,8 @@ export interface Flights {
   depart(input: PrepareInput, pass: Pass, report: RequestReport): Promise<Prepared>;
   /** Where a request goes that is not read. */
   anyBackend(): Backend;
+  /** The request is answered by other prompts than its own: nothing is expected of it, and nothing learned from it. */
+  detach(id: string): void;
   /** The request is over: its place is free, its turn has taught something, and its open report says so. */
   arrived(id: string, outcome: Outcome): void;
 }
@@ -56,7 +60,18 @@ class PlacedFlights implements Flights {
     const { turn, tokens } = pass;
     const placed = input.forwards === true ? await this.#place(input, pass) : null;
     await turn?.forwarded({ tokens, replica: placed?.id ?? null });
-    return this.#prepared(report.id, { pass, placed, tries: 1, ended: false });
+    return this.#prepared(report.id, {
+      pass,
+      placed,
+      tries: 1,
+      ended: false,
+      detached: false,
+    });
+  }
+
+  detach(id: string): void {
+    const flight = this.#open.get(id);
+    if (flight !== undefined) this.#open.set(id, { ...flight, detached: true });
   }
 
   anyBackend(): Backend {
@@ -75,9 +90,11 @@ class PlacedFlights implements Flights {
     const flight = this.#open.get(id);
     if (flight === undefined) return;
     this.#open.delete(id);
-    const { pass, placed, ended } = flight;
+    const { pass, placed, ended, detached } = flight;
     const forecast = forecastOf(flight);
-    if (placed !== null && !ended) endOf(placed, outcome);
+    const usage = detached ? null : outcome.usage;
+    if (placed !== null && !ended) endOf(placed, { ...outcome, usage });
+    if (detached) return;
     this.#deps.reports.amend(id, (report) => {
       const known = { ...report, plannedReuse: forecast?.tokens ?? null };
       if (report.reuse === null || pass.turn === null) return known;
@@ -126,8 +143,9 @@ class PlacedFlights implements Flights {
 
   /** Notes in the open report what is expected now. */
   #headers(id: string, flight: Flight, backend: Backend): readonly string[] {
-    const report = this.#deps.reports.amend(id, (open) => departing(open, flight, backend));
-    return responseHeaders(report ?? departing(flight.pass.report, flight, backend));
+    const now = this.#open.get(id) ?? flight;
+    const report = this.#deps.reports.amend(id, (open) => departing(open, now, backend));
+    return responseHeaders(report ?? departing(flight.pass.report, now, backend));
   }
 
   #progress(
@@ -149,7 +167,13 @@ class PlacedFlights implements Flights {
           return null;
         }
         void pass.turn?.forwarded({ tokens: pass.tokens, replica: next.id });
-        return this.#prepared(id, { pass, placed: next, tries: tries + 1, ended: false });
+        return this.#prepared(id, {
+          pass,
+          placed: next,
+          tries: tries + 1,
+          ended: false,
+          detached: false,
+        });
       },
     };
   }
@@ -161,7 +185,7 @@ function endOf(placed: Placed, outcome: Outcome): void {
   if (error === 'ABORTED') placed.cancel();
   else if (error !== null) placed.fail(true);
   else if (status !== null && status >= 502 && status <= 504) placed.fail(true);
-  else placed.finish(usage?.cachedTokens ?? null, usage?.promptTokens ?? null);
+  else placed.finish(usage?.cachedTokens ?? null, usage ?? {});
 }
 
 function turnOutcome(
@@ -207,7 +231,7 @@ function departing(report: RequestReport, flight: Flight, backend: Backend): Req
   const forecast = forecastOf(flight);
   const { turn } = pass;
   const placedReport = { ...report, backend: backend.name };
-  if (turn === null) return placedReport;
+  if (turn === null || flight.detached) return placedReport;
   const { plan } = turn;
   return {
     ...placedReport,

@@ -53,10 +53,11 @@ export function createGivenPlace(deps: GivenDeps): GivenPlace {
       heard();
       fleet.firstToken(ticket, null, now());
     },
-    finish(reported, promptTokens = null) {
+    finish(reported, { promptTokens = null, completionTokens = null } = {}) {
       if (!end()) return;
       heard();
       if (promptTokens !== null) ids?.confirm(promptTokens);
+      if (completionTokens !== null) station.answers.remember(ticket.chain, completionTokens);
       fleet.finish(ticket, { reported, whole: null }, now());
       if (reported !== null && forecast !== null && ticket.chain.exact && station.live) {
         station.reader?.compared(forecast.tokens, reported);
@@ -87,6 +88,7 @@ function forecastOf({ ticket, station, request }: GivenDeps): Forecast | null {
   // By exact ids the index knows all that this process has sent.
   const counts = previous === ticket.id && (!chain.exact || station.mayHoldMore);
   const before = counts ? Math.min(reusableTokens ?? 0, chain.tokens - 1) : 0;
-  const tokens = Math.max(expected.tokens, Math.floor(before / blockTokens) * blockTokens);
+  const sent = Math.max(expected.tokens, Math.floor(before / blockTokens) * blockTokens);
+  const tokens = Math.max(sent, station.answers.heldBy(chain, expected.tokens) ?? 0);
   return { tokens, exactness: 'estimated', blockTokens };
 }

@@ -1,4 +1,5 @@
 /** One replica with all that is followed about it: its index, its engine's events, its slots. */
+import { createAnswerBook, type AnswerBook } from './answers.ts';
 import type { BackendKind } from '../core/backend-kind.ts';
 import type { CacheShape } from './cache-shape.ts';
 import { createEventReader, type EventReader } from './event-reader.ts';
@@ -27,6 +28,8 @@ export interface Station {
   readonly replica: PlacementReplica;
   readonly timeline: Timeline;
   readonly reader: EventReader | null;
+  /** How long its answers were. */
+  readonly answers: AnswerBook;
   /** The index is told by the engine, now. */
   readonly live: boolean;
   readonly shape: CacheShape;
@@ -68,6 +71,7 @@ class ReplicaStation implements Station {
   readonly replica: PlacementReplica;
   readonly timeline: Timeline;
   readonly reader: EventReader | null;
+  readonly answers = createAnswerBook();
   facts: ReplicaFacts;
   #slots: { readonly count: number; readonly book: SlotBook } | null = null;
   readonly #deps: StationDeps;

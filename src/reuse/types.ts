@@ -155,6 +155,11 @@ export interface Forecast {
   readonly blockTokens: number;
 }
 
+export interface AnswerUsage {
+  readonly promptTokens?: number | null;
+  readonly completionTokens?: number | null;
+}
+
 /** A place on a replica. Ends exactly once, with `finish`, `fail` or `cancel`. */
 export interface Placed {
   /** Index into the gateway's backends. */
@@ -165,8 +170,8 @@ export interface Placed {
   /** What is expected now; null = not known (yet). With one replica it may become known after forwarding. */
   forecast(): Forecast | null;
   firstToken(): void;
-  /** The answer is complete; cached tokens and prompt tokens of its usage, null = not told. */
-  finish(reported: number | null, promptTokens?: number | null): void;
+  /** The answer is complete; its usage, null or left out = not told. */
+  finish(cachedTokens: number | null, more?: AnswerUsage): void;
   /** The replica failed. `sent` = bytes of the request may have left. Returns another place when it is safe to try there. */
   fail(sent: boolean): Placed | null;
   cancel(): void;

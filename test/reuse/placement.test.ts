@@ -179,6 +179,31 @@ test('one replica without events: by ids what it was sent before, eviction learn
   await placement.close();
 });
 
+test('without events the length of an answer tells what the engine holds of it', async () => {
+  for (const blockTokens of [1, 16]) {
+    const clock = testClock();
+    const fakes = ['a', 'b'].map((id) =>
+      fakeReplica({ id, events: null, blockTokens, facts: { blockTokens } }),
+    );
+    const placement = placementOver(fakes, clock);
+    const answer = prompt(9, 60);
+    const first = prompt(1, 401);
+    const next = Uint32Array.from([...first, ...answer, ...prompt(2, 100)]);
+    const ask = async (tokens: Uint32Array, said: Uint32Array): Promise<unknown> => {
+      const placed = sure(await placement.place(requestOf(tokens, { previous: 'a' })));
+      // The last generated token is never fed back.
+      const cached = fakes[placed.replica]!.serve(tokens, null, said.subarray(0, -1));
+      placed.finish(cached, { completionTokens: said.length });
+      clock.wait(5000);
+      return [placed.forecast()?.tokens, cached];
+    };
+    assert.deepEqual(await ask(first, answer), [0, 0]);
+    const held = Math.floor((401 + 59) / blockTokens) * blockTokens;
+    assert.deepEqual(await ask(next, prompt(3, 5)), [held, held]);
+    await placement.close();
+  }
+});
+
 test('what an earlier process sent is expected for a while, then only what this one knows of', async () => {
   for (const count of [1, 2]) {
     const clock = testClock();
@@ -298,7 +323,7 @@ test('who told ids hears how many the server counted, exact or not', async () =>
     const placement = placementOver(fakes, clock);
     const placed = sure(await placement.place(requestOf(prompt(1, 100))));
     await settled();
-    placed.finish(0, 99);
+    placed.finish(0, { promptTokens: 99 });
     assert.deepEqual(heard, [[0, 99]]);
     await placement.close();
   }
