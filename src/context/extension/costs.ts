@@ -1,11 +1,16 @@
 /** What a length costs on any server: bytes of the cache, floating-point operations of the prompt. */
+import type { ReuseClass } from '../../core/attention-profile.ts';
+import { reuseClassOf } from '../../core/attention-profiles.ts';
+import type { LayerKind } from '../../core/model-config.ts';
 import type { KeptEntries, ModelShape } from './read-config.ts';
 
 export interface CacheCost {
+  /** What of a cached prompt may be used again, by the model's layers. */
+  readonly reuse: ReuseClass;
   readonly dtype: string;
   /** Of a token that every layer still sees. */
   readonly bytesPerToken: number;
-  /** At the length: windowed layers keep no more than their window. */
+  /** At the length: windowed layers keep no more than their window; states of recurrent layers are not counted. */
   readonly bytesAtLength: number;
 }
 
@@ -23,11 +28,13 @@ export function keptValues(kept: KeptEntries): number {
 }
 
 export function cacheCost(shape: ModelShape, length: number): CacheCost {
-  const { layers, kept, window, bytesPerValue, dtype } = shape;
+  const { kept, window, bytesPerValue, dtype } = shape;
+  const layers = shape.layers - shape.recurrentLayers;
   const perLayer = keptValues(kept) * bytesPerValue;
   const windowed = window?.layers ?? 0;
   const resident = Math.min(length, window?.tokens ?? length);
   return {
+    reuse: reuseClassOf(kindsOf(shape)),
     dtype,
     bytesPerToken: layers * perLayer,
     bytesAtLength: perLayer * ((layers - windowed) * length + windowed * resident),
@@ -36,8 +43,9 @@ export function cacheCost(shape: ModelShape, length: number): CacheCost {
 
 /** null = the configuration does not tell how many weights a token passes. */
 export function prefillCost(shape: ModelShape, length: number): PrefillCost | null {
-  const { layers, window, activeParameters: weights } = shape;
+  const { window, activeParameters: weights } = shape;
   if (weights === null) return null;
+  const layers = shape.layers - shape.recurrentLayers;
   const windowed = window?.layers ?? 0;
   const channels = shape.heads * shape.headDim;
   // A query and a key meet in 2 operations per channel, a weight and a value in 2 more.
@@ -48,4 +56,12 @@ export function prefillCost(shape: ModelShape, length: number): PrefillCost | nu
   const linearFlops = 2 * weights * length;
   const attentionFlops = 4 * channels * pairs;
   return { linearFlops, attentionFlops, totalFlops: linearFlops + attentionFlops };
+}
+
+function kindsOf({ window, recurrentLayers }: ModelShape): readonly LayerKind[] {
+  return [
+    'full',
+    ...(window === null ? [] : ['window' as const]),
+    ...(recurrentLayers === 0 ? [] : ['recurrent' as const]),
+  ];
 }

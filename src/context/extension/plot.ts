@@ -121,7 +121,7 @@ function lengths(plan: ExtensionPlan): Panel {
     curves: [
       { label: 'Perplexity (2310.05209)', colour: colourOf(0), points: perplexity },
       { label: 'Retrieval, own scan', colour: colourOf(1), points: retrieval },
-      { label: 'Retrieval, published fit', colour: colourOf(1), dashed: true, points: published },
+      { label: 'Retrieval, fit (d = 128)', colour: colourOf(1), dashed: true, points: published },
     ],
     across: lengthMarks(plan, trainedLength),
     upright: [{ label: 'own base', value: base }],

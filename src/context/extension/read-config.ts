@@ -41,6 +41,8 @@ export interface ModelShape {
   readonly kept: KeptEntries;
   /** Layers that see no more than `tokens` back; null = none. */
   readonly window: { readonly tokens: number; readonly layers: number } | null;
+  /** Layers with a state instead of entries. */
+  readonly recurrentLayers: number;
   /** Bytes of a cached number, by the type of the weights. */
   readonly bytesPerValue: number;
   readonly dtype: string;
@@ -85,6 +87,7 @@ export function readModelConfig(config: unknown): ModelShape {
     statedLength,
     kept: keptOf(model, { heads, headDim }),
     window: windowOf(model, layers),
+    recurrentLayers: (namedLayersOf(model) ?? []).filter((layer) => layer === 'recurrent').length,
     dtype: dtype.name,
     bytesPerValue: dtype.bytes,
     activeParameters: activeParametersOf(model, { layers, heads, hiddenSize, headDim }),

@@ -1,0 +1,205 @@
+/** Profiles of methods that replace or approximate attention, or leave it as it is and make it cheaper. */
+import { onlyRotated, profileRows } from './attention-profile.ts';
+import type { AttentionProfile } from './attention-profile.ts';
+
+export const approximation: readonly AttentionProfile[] = profileRows(
+  'Attention approximation',
+  {
+    led: [
+      'Linear encoder-decoder (low-rank)',
+      'projections d^2 -> 2 d r; attention still L^2',
+      'T',
+      'of the model',
+      'as the model',
+      'fewer weights; not the Longformer variant of that name',
+    ],
+    linformer: [
+      'Linformer',
+      'O(L k)',
+      'N',
+      'fixed in its projection',
+      'no',
+      'mixes all positions: neither causal nor incremental',
+    ],
+    'star-transformer': [
+      'Star-Transformer',
+      'O(L)',
+      'N',
+      'of its training',
+      'no',
+      'encoder; every token updates the relay',
+    ],
+    longformer: [
+      'Longformer',
+      'O(L w)',
+      'N',
+      '16k (LED)',
+      'no',
+      'encoder; a causal variant is class W',
+    ],
+    etc: ['ETC', 'O(L (g + w))', 'N', 'of its training', 'no', 'encoder with global tokens'],
+    cpc: [
+      'CPC',
+      'none',
+      'T',
+      'of the model',
+      'as the model',
+      'an objective of training, no attention; listed by the survey',
+    ],
+    cosformer: [
+      'cosFormer',
+      'O(L d^2), state d x 2d per head',
+      'S',
+      'fixed in its weight',
+      'no',
+      'causal linear attention',
+    ],
+    soft: ['SOFT', 'O(L)', 'N', 'of its training', 'no', 'bidirectional, for images'],
+    sima: [
+      'SimA',
+      'L^2 or d^2, whichever is smaller',
+      'N',
+      'of its training',
+      'no',
+      'normalises over all tokens',
+    ],
+    'relu-attention': [
+      'ReLU attention',
+      'as softmax, cheaper per entry',
+      'A',
+      'of the model',
+      onlyRotated,
+      'if normalised by position; quality depends on the length',
+    ],
+  },
+  { linformer: 'linformer', longformer: 'longformer', cosformer: 'linear-attention' },
+);
+
+export const attentionFree: readonly AttentionProfile[] = profileRows(
+  'Attention-free',
+  {
+    mamba: [
+      'State space (Mamba)',
+      'O(L) prefill, O(1) decode and state',
+      'S',
+      'none built in; memory fades',
+      'no',
+      'saved at block borders only (528 to 2,096 tokens in hybrids)',
+    ],
+    'hybrid-recurrent': [
+      'Attention and recurrent layers',
+      'between O(L) and L^2',
+      'S',
+      'as positions allow',
+      'no',
+      'attention entries are of no use without the state',
+    ],
+    aft: [
+      'AFT',
+      'O(L d)',
+      'S',
+      'its table of biases (full form)',
+      'no',
+      'the full form keeps all keys and values',
+    ],
+    rwkv: [
+      'RWKV',
+      'O(L) prefill, O(1) state',
+      'S',
+      'none built in; memory fades',
+      'no',
+      'what was read first fades first: the question first helps',
+    ],
+  },
+  { mamba: 'mamba', 'hybrid-recurrent': 'hybrid-recurrent', aft: 'aft-simple', rwkv: 'rwkv' },
+);
+
+export const compression: readonly AttentionProfile[] = profileRows('Model compression', {
+  pruning: [
+    'Pruning',
+    'fewer weights; KV only where heads or layers go',
+    'T',
+    'of the model',
+    'as the model',
+    'other weights are another domain of the cache',
+  ],
+  'weight-quantisation': [
+    'Weight quantisation',
+    'weight reads / 2 to / 4; KV the same',
+    'T',
+    'of the model',
+    'as the model',
+    'replicas of different precision answer differently',
+  ],
+  'kv-quantisation': [
+    'KV quantisation (KIVI)',
+    'KV / 2 to / 6.4',
+    'A',
+    'of the model; more of it fits',
+    'as the model',
+    'type and scales belong into the cache key; multiplies with compression',
+  ],
+  distillation: [
+    'Distillation, GQA and MLA retrofits',
+    'KV per token by architecture',
+    'T',
+    'of the new model',
+    'as the model',
+    'a new model',
+  ],
+});
+
+export const hardware: readonly AttentionProfile[] = profileRows(
+  'Hardware-aware',
+  {
+    'flash-attention': [
+      'FlashAttention 1 to 3',
+      'exact; memory linear, operations still L^2',
+      'T',
+      'memory only',
+      'as the model',
+      'prefill still costs L^2: compression still pays',
+    ],
+    'blockwise-parallel': [
+      'Block-wise parallel transformer',
+      'exact; activations / 4',
+      'T',
+      'memory only',
+      'as the model',
+      'for training',
+    ],
+    'ring-attention': [
+      'Ring attention',
+      'exact over devices',
+      'T',
+      'x number of devices',
+      'as the model',
+      'short requests gain nothing',
+    ],
+    longnet: [
+      'LongNet',
+      'O(L d), dilated',
+      'W',
+      '1B claimed',
+      'no: what is seen depends on the absolute position',
+      'no public serving model',
+    ],
+    'paged-attention': [
+      'PagedAttention',
+      'exact; waste below 4 %',
+      'A',
+      'memory only',
+      'as the model',
+      'reuse in whole blocks: align stable prefixes',
+    ],
+    'flash-decoding': [
+      'Flash-Decoding',
+      'exact; decoding up to 8x faster',
+      'T',
+      'memory only',
+      'as the model',
+      'decode time nearly flat: compression saves less there',
+    ],
+  },
+  { longnet: 'longnet' },
+);

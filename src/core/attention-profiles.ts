@@ -1,0 +1,23 @@
+/**
+ * Methods for long input as data: what each changes in a backend's costs, and what of its cache may be used again. The
+ * list is that of the survey "Beyond the limits" (arXiv 2402.02244), with what serves today beside it.
+ */
+import type { AttentionProfile, ReuseClass } from './attention-profile.ts';
+import { approximation, attentionFree, compression, hardware } from './attention-profiles-other.ts';
+import { extrapolation, windows } from './attention-profiles-positions.ts';
+import type { LayerKind } from './model-config.ts';
+
+export const attentionProfiles: readonly AttentionProfile[] = [
+  ...extrapolation,
+  ...windows,
+  ...approximation,
+  ...attentionFree,
+  ...compression,
+  ...hardware,
+];
+
+/** Class of a model by its kinds of layers: the strictest of them. */
+export function reuseClassOf(layers: readonly LayerKind[]): ReuseClass {
+  if (layers.includes('recurrent')) return 'S';
+  return layers.includes('window') ? 'W' : 'A';
+}
