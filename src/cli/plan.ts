@@ -1,4 +1,4 @@
-/** `sluice plan`: what a conversation would cost through Sluice, before anything is sent. */
+/** `sluice plan FILE`: what a conversation would cost through Sluice, before anything is sent. */
 import { Option } from 'commander';
 import type { Command } from 'commander';
 import { SluiceError } from '../core/errors.ts';
@@ -7,6 +7,7 @@ import type { ConversationPlan } from '../plan-conversation.ts';
 import { print, readInput } from './io.ts';
 import type { ConfigFlags } from './options.ts';
 import { addConfigOptions, configOf, parseCount, parseRate } from './options.ts';
+import { register as registerExtend } from './plan-extend.ts';
 
 interface PlanFlags extends ConfigFlags {
   readonly backend?: BackendKind;
@@ -20,6 +21,8 @@ export function register(program: Command): void {
   const command = program
     .command('plan')
     .description('what would be forwarded, reused and paid for, turn by turn, for a conversation')
+    // Options after a subcommand are its own.
+    .enablePositionalOptions()
     .argument(
       '[file]',
       'chat request, list of messages or list of requests as JSON; - for stdin',
@@ -43,6 +46,7 @@ export function register(program: Command): void {
     )
     .option('--json', 'print as JSON');
   addConfigOptions(command).action(plan);
+  registerExtend(command);
 }
 
 async function plan(file: string, flags: PlanFlags): Promise<void> {

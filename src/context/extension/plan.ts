@@ -27,7 +27,7 @@ import { planServers, type PlanServer, type ServerPlan } from './server-types.ts
 export interface LengthBounds {
   /** Up to where the law expects low perplexity; null = it speaks of other bases only. */
   readonly perplexity: number | null;
-  /** Up to where sum cos(m theta) stays above 0, looked at no further than the target. */
+  /** Up to where sum cos(m theta) stays above 0; looked at no further than the target and 2^20 tokens. */
   readonly retrieval: number;
   readonly retrievalReached: boolean;
 }
@@ -127,7 +127,7 @@ function schemePlan(
   const { inverseFrequencies, attentionFactor } = scaledRope(rope, scaling, length);
   const own = scaledRope(rope, shape.scaling, shape.trainedLength).inverseFrequencies;
   const short = scaledRope(rope, scaling, shape.trainedLength).inverseFrequencies;
-  const retrieval = retrievalLength(inverseFrequencies, length);
+  const retrieval = retrievalLength(inverseFrequencies, Math.min(length, retrievalLimit));
   const { type } = scaling;
   return {
     type,
@@ -147,6 +147,9 @@ function schemePlan(
     ),
   };
 }
+
+/** A scan of a million tokens takes a tenth of a second. */
+const retrievalLimit = 2 ** 20;
 
 function titleAsConfigured(type: RopeScalingType): string {
   const { title } = schemeFacts[type];

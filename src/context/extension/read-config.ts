@@ -11,7 +11,7 @@ import {
   usesWindow,
 } from '../../core/model-config.ts';
 import type { ConfigObject } from '../../core/model-config.ts';
-import { readScaling } from './read-scaling.ts';
+import { readScaling, shown } from './read-scaling.ts';
 import type { RopeScaling } from './rope.ts';
 
 /** What a layer keeps of a token. */
@@ -150,8 +150,7 @@ function fieldOf(rope: ConfigObject, name: string, model: ConfigObject): number 
   const found = rope[name] ?? model[name];
   if (found === undefined || found === null) return undefined;
   const number = numberOf(found);
-  if (number === undefined)
-    throw invalid(`has ${name} ${JSON.stringify(found)}; expected a number above 0`);
+  if (number === undefined) throw invalid(`has ${name} ${shown(found)}; expected a number above 0`);
   return number;
 }
 
@@ -178,9 +177,7 @@ function keptOf(
   const named = model['num_key_value_heads'] ?? (model['multi_query'] === true ? 1 : heads);
   const kvHeads = numberOf(named);
   if (kvHeads === undefined || !Number.isInteger(kvHeads) || heads % kvHeads !== 0) {
-    throw invalid(
-      `has num_key_value_heads ${JSON.stringify(named)}, which does not divide ${heads} heads`,
-    );
+    throw invalid(`has num_key_value_heads ${shown(named)}, which does not divide ${heads} heads`);
   }
   return { kind: 'heads', kvHeads, headDim };
 }
@@ -254,8 +251,7 @@ function attentionParameters(model: ConfigObject, { heads, hiddenSize, headDim }
 function wholeOf(model: ConfigObject, name: string): number {
   const value = numberOf(model[name]);
   if (value !== undefined && Number.isInteger(value)) return value;
-  const found =
-    model[name] === undefined ? 'it is missing' : `found ${JSON.stringify(model[name])}`;
+  const found = model[name] === undefined ? 'it is missing' : `found ${shown(model[name])}`;
   throw invalid(`needs ${name} as a whole number above 0; ${found}`);
 }
 

@@ -74,9 +74,7 @@ function typeOf(rope: ConfigObject): 'default' | RopeScaling['type'] {
   const known = type === undefined ? undefined : types[type];
   if (known !== undefined) return known;
   const list = Object.keys(types).join(', ');
-  throw invalid(
-    `has the rope_type ${JSON.stringify(named)}, which is not known; known are ${list}`,
-  );
+  throw invalid(`has the rope_type ${shown(named)}, which is not known; known are ${list}`);
 }
 
 function originalOf(rope: ConfigObject, model: ConfigObject): number | undefined {
@@ -139,7 +137,7 @@ function optional(rope: ConfigObject, name: string): number | undefined {
   if (found === undefined || found === null || found === 0) return undefined;
   const value = numberOf(found);
   if (value === undefined) {
-    throw invalid(`has ${name} ${JSON.stringify(found)}; expected a number above 0`);
+    throw invalid(`has ${name} ${shown(found)}; expected a number above 0`);
   }
   return value;
 }
@@ -153,4 +151,9 @@ function needed(rope: ConfigObject, name: string): number {
 
 function invalid(what: string): SluiceError {
   return new SluiceError('REQUEST_INVALID', `The model configuration ${what}`);
+}
+
+/** A value of a configuration for a message, no longer than a line. */
+export function shown(value: unknown): string {
+  return (JSON.stringify(value) ?? 'nothing').slice(0, 80);
 }

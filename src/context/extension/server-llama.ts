@@ -21,7 +21,7 @@ export function llamaPlan(shape: ModelShape, scaling: RopeScaling, length: numbe
   const serves = verdict === 'runs' || verdict === 'needs-file';
   // Slots share -c: one slot, or each has a part of the length.
   const size = serves ? ['-c', String(length), '-np', '1'] : [];
-  const settings = { arguments: [...flags, ...size], environment: {} };
+  const settings = { arguments: [...flags, ...size], environment: [] };
   return {
     server: 'llamacpp',
     verdict,
@@ -120,7 +120,10 @@ function yarnNotes({ truncate }: YarnScaling): readonly string[] {
 
 export function ollamaPlan(shape: ModelShape, scaling: RopeScaling, length: number): ServerPlan {
   const fits = scaling === shape.scaling && length <= shape.statedLength;
-  const settings = { arguments: [], environment: { OLLAMA_CONTEXT_LENGTH: String(length) } };
+  const settings = {
+    arguments: [],
+    environment: [{ name: 'OLLAMA_CONTEXT_LENGTH', value: String(length) }],
+  };
   const common = { server: 'ollama', evidence: ollamaEvidence } as const;
   if (fits) {
     return {
@@ -139,7 +142,7 @@ export function ollamaPlan(shape: ModelShape, scaling: RopeScaling, length: numb
     ...common,
     verdict: 'capped',
     arguments: [],
-    environment: {},
+    environment: [],
     command: null,
     cacheRow: null,
     notes: [

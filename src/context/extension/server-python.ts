@@ -23,7 +23,7 @@ export function vllmPlan(shape: ModelShape, scaling: RopeScaling, length: number
   const { override, cacheRow, notes } = vllmScheme(shape, scaling, length);
   const flags = ['--max-model-len', String(length)];
   const words = override === null ? [] : ['--hf-overrides', overrideJson(shape, override)];
-  const settings = { arguments: [...words, ...flags], environment: {} };
+  const settings = { arguments: [...words, ...flags], environment: [] };
   return {
     server: 'vllm',
     verdict: 'runs',
@@ -99,6 +99,9 @@ function vllmScheme(
   }
 }
 
+/** Without it a limit above the configured one is refused. */
+const allowLonger = { name: 'SGLANG_ALLOW_OVERWRITE_LONGER_CONTEXT_LEN', value: '1' };
+
 export function sglangPlan(shape: ModelShape, scaling: RopeScaling, length: number): ServerPlan {
   if (scaling.type === 'ntk-stepped' || scaling.type === 'yarn-paper') {
     return refused('sglang', scaling, sglangEvidence);
@@ -108,7 +111,7 @@ export function sglangPlan(shape: ModelShape, scaling: RopeScaling, length: numb
     override === null ? [] : ['--json-model-override-args', overrideJson(shape, override)];
   const settings = {
     arguments: [...words, '--context-length', String(length)],
-    environment: override === null ? {} : { SGLANG_ALLOW_OVERWRITE_LONGER_CONTEXT_LEN: '1' },
+    environment: override === null ? [] : [allowLonger],
   };
   return {
     server: 'sglang',
@@ -169,7 +172,7 @@ function refused(server: 'vllm' | 'sglang', { type }: RopeScaling, evidence: str
     server,
     verdict: 'refused',
     arguments: [],
-    environment: {},
+    environment: [],
     command: null,
     cacheRow: null,
     evidence,

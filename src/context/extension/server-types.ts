@@ -12,12 +12,18 @@ export type PlanServer = (typeof planServers)[number];
  */
 export type ServerVerdict = 'runs' | 'needs-file' | 'capped' | 'refused';
 
+export interface EnvironmentVariable {
+  readonly name: string;
+  readonly value: string;
+}
+
 export interface ServerPlan {
   readonly server: PlanServer;
   readonly verdict: ServerVerdict;
   /** Arguments after the model; empty where nothing helps. */
   readonly arguments: readonly string[];
-  readonly environment: Readonly<Record<string, string>>;
+  /** Environment variables. */
+  readonly environment: readonly EnvironmentVariable[];
   /** All of it as one line for a shell, MODEL standing for the model; null where nothing helps. */
   readonly command: string | null;
   /** Row of the validity table (docs/validity.md) that cached keys and values follow here; null = not served. */
@@ -40,7 +46,7 @@ export function commandOf(
   server: PlanServer,
   { arguments: words, environment }: Pick<ServerPlan, 'arguments' | 'environment'>,
 ): string {
-  const settings = Object.entries(environment).map(([name, value]) => `${name}=${quoted(value)}`);
+  const settings = environment.map(({ name, value }) => `${name}=${quoted(value)}`);
   return [...settings, programs[server], ...words.map(quoted)].join(' ');
 }
 
