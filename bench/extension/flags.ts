@@ -1,0 +1,236 @@
+/**
+ * Do the flags of extension plans start real servers, and is refused what a plan says is refused? Every case starts its
+ * own server; a served case must answer a prompt longer than the model was made for.
+ *
+ *   SLUICE_IT_VLLM=... SLUICE_IT_HF=... SLUICE_IT_LLAMA_SERVER=... SLUICE_IT_GGUF=... npm run eval:extension-flags
+ *
+ * The model is made for 4,096 tokens. What has no path is skipped and said so. Writes bench/results/extension-flags.json.
+ */
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { planExtension, type PlanServer, type ServerPlan } from '../../src/extension.ts';
+import { freePort, startEngine, stop } from '../../test/integration/processes.ts';
+
+type Outcome = 'serves' | 'refuses-start' | 'refuses-prompt';
+
+interface Case {
+  readonly server: 'vllm' | 'llamacpp';
+  readonly name: string;
+  /** In the plan, or what the plan warns of. */
+  readonly from: 'plan' | 'warning';
+  readonly arguments: readonly string[];
+  readonly expected: Outcome;
+}
+
+interface Result extends Case {
+  readonly found: Outcome;
+  readonly ok: boolean;
+  readonly promptTokens: number | null;
+  /** What the server said when it refused. */
+  readonly reason: string | null;
+  readonly seconds: number;
+}
+
+const targetLength = 8192;
+const promptLength = 6000;
+const schemes: readonly string[] = ['linear', 'ntk-static', 'dynamic', 'yarn', 'llama3'];
+const file = 'bench/results/extension-flags.json';
+
+/** Token ids without any special one. */
+const prompt = Array.from({ length: promptLength }, (_, i) => 300 + ((i * 37) % 4000));
+
+function planned(config: unknown, server: PlanServer): readonly (readonly [string, ServerPlan])[] {
+  return planExtension({ config, length: targetLength, server }).schemes.flatMap((scheme) => {
+    const [plan] = scheme.servers;
+    return plan !== undefined && schemes.includes(scheme.type)
+      ? [[scheme.type, plan] as const]
+      : [];
+  });
+}
+
+function casesOf(config: unknown, server: 'vllm' | 'llamacpp'): readonly Case[] {
+  const served = planned(config, server).flatMap(([name, plan]): readonly Case[] =>
+    plan.verdict === 'runs'
+      ? [{ server, name, from: 'plan', arguments: plan.arguments, expected: 'serves' }]
+      : [],
+  );
+  return [...served, ...(server === 'vllm' ? vllmWarnings : llamaWarnings)];
+}
+
+function warning(
+  server: 'vllm' | 'llamacpp',
+  name: string,
+  words: readonly string[],
+  expected: Outcome,
+): Case {
+  return { server, name, from: 'warning', arguments: words, expected };
+}
+
+const limit = ['--max-model-len', String(targetLength)];
+const rope = (parameters: object): string => JSON.stringify({ rope_parameters: parameters });
+const bare = { rope_theta: 10_000.5, original_max_position_embeddings: 4096 };
+
+const vllmWarnings: readonly Case[] = [
+  warning('vllm', 'longer without a scheme', limit, 'refuses-start'),
+  warning(
+    'vllm',
+    'yarn without max_position_embeddings',
+    ['--hf-overrides', rope({ ...bare, rope_type: 'yarn', factor: 2.5 }), ...limit],
+    'refuses-start',
+  ),
+  warning(
+    'vllm',
+    'linear with a whole factor',
+    ['--hf-overrides', rope({ rope_theta: 10_000, rope_type: 'linear', factor: 2 }), ...limit],
+    'refuses-start',
+  ),
+  warning(
+    'vllm',
+    'dynamic with the factor alone',
+    ['--hf-overrides', rope({ rope_theta: 10_000.5, rope_type: 'dynamic', factor: 2.5 }), ...limit],
+    'refuses-prompt',
+  ),
+];
+
+const size = ['-c', String(targetLength), '-np', '1'];
+
+const llamaWarnings: readonly Case[] = [
+  warning('llamacpp', 'longer without a scheme', size, 'refuses-prompt'),
+  warning(
+    'llamacpp',
+    'linear without --override-kv',
+    ['--rope-scaling', 'linear', '--rope-scale', '2', ...size],
+    'refuses-prompt',
+  ),
+  warning(
+    'llamacpp',
+    'base without --override-kv',
+    ['--rope-freq-base', '20221', ...size],
+    'refuses-prompt',
+  ),
+  warning('llamacpp', 'dynamic', ['--rope-scaling', 'dynamic', ...size], 'refuses-start'),
+  warning('llamacpp', 'llama3', ['--rope-scaling', 'llama3', ...size], 'refuses-start'),
+];
+
+interface Servers {
+  readonly vllm: { readonly binary: string; readonly model: string } | null;
+  readonly llamacpp: { readonly binary: string; readonly model: string } | null;
+}
+
+async function run(
+  one: Case,
+  { binary, model }: { binary: string; model: string },
+): Promise<Result> {
+  const started = performance.now();
+  const port = await freePort();
+  const url = `http://127.0.0.1:${port}`;
+  const done = (found: Outcome, reason: string | null, promptTokens: number | null): Result => ({
+    ...one,
+    found,
+    ok: found === one.expected,
+    promptTokens,
+    reason,
+    seconds: Math.round((performance.now() - started) / 1000),
+  });
+  const isVllm = one.server === 'vllm';
+  try {
+    const child = await startEngine({
+      command: binary,
+      args: isVllm ? vllmArguments(model, port, one) : llamaArguments(model, port, one),
+      env: isVllm ? vllmEnvironment : {},
+      healthUrl: `${url}/health`,
+      timeoutMs: 400_000,
+    });
+    try {
+      const answer = await ask(url);
+      return 'tokens' in answer
+        ? done('serves', null, answer.tokens)
+        : done('refuses-prompt', answer.error, null);
+    } finally {
+      await stop(child);
+    }
+  } catch (error) {
+    return done('refuses-start', lastReason(String(error)), null);
+  }
+}
+
+function vllmArguments(model: string, port: number, one: Case): readonly string[] {
+  const place = ['--served-model-name', 'tiny', '--host', '127.0.0.1', '--port', String(port)];
+  return ['serve', model, ...place, '--enforce-eager', '--block-size', '32', ...one.arguments];
+}
+
+const vllmEnvironment = {
+  VLLM_CPU_KVCACHE_SPACE: '1',
+  HF_HUB_OFFLINE: '1',
+  VLLM_NO_USAGE_STATS: '1',
+  VLLM_CPU_OMP_THREADS_BIND: '0',
+};
+
+function llamaArguments(model: string, port: number, one: Case): readonly string[] {
+  const place = ['--alias', 'tiny', '--host', '127.0.0.1', '--port', String(port), '-t', '1'];
+  return ['-m', model, ...place, ...one.arguments];
+}
+
+/** Both servers take token ids here and count them. */
+async function ask(url: string): Promise<{ readonly tokens: number } | { readonly error: string }> {
+  const body = JSON.stringify({ model: 'tiny', prompt, max_tokens: 8, temperature: 0 });
+  const headers = { 'content-type': 'application/json' };
+  try {
+    const response = await fetch(`${url}/v1/completions`, { method: 'POST', headers, body });
+    const text = await response.text();
+    if (!response.ok) return { error: `${response.status}: ${text.slice(0, 300)}` };
+    const { usage } = JSON.parse(text) as {
+      usage: { prompt_tokens: number; completion_tokens: number };
+    };
+    const whole = usage.prompt_tokens === promptLength && usage.completion_tokens >= 1;
+    return whole ? { tokens: usage.prompt_tokens } : { error: `answered ${text.slice(0, 300)}` };
+  } catch (error) {
+    return { error: String(error) };
+  }
+}
+
+/** The line of a server's last words that names an error. */
+function lastReason(text: string): string {
+  const lines = text.split('\n').filter((line) => /error|invalid|exceed/i.test(line));
+  return (lines.at(-1) ?? text.slice(-300)).trim().slice(-300);
+}
+
+function serversOf(env: Readonly<Record<string, string | undefined>>): Servers {
+  const pair = (
+    binary: string | undefined,
+    model: string | undefined,
+  ): { binary: string; model: string } | null =>
+    binary === undefined || model === undefined ? null : { binary, model };
+  return {
+    vllm: pair(env['SLUICE_IT_VLLM'], env['SLUICE_IT_HF']),
+    llamacpp: pair(env['SLUICE_IT_LLAMA_SERVER'], env['SLUICE_IT_GGUF']),
+  };
+}
+
+async function main(): Promise<void> {
+  const servers = serversOf(process.env);
+  const folder = process.env['SLUICE_IT_HF'];
+  if (folder === undefined) throw new Error('SLUICE_IT_HF names no model folder');
+  const config: unknown = JSON.parse(readFileSync(join(folder, 'config.json'), 'utf8'));
+  const results: Result[] = [];
+  for (const server of ['llamacpp', 'vllm'] as const) {
+    const place = servers[server];
+    if (place === null) {
+      console.log(`${server}: skipped, no path to it`);
+      continue;
+    }
+    for (const one of casesOf(config, server)) {
+      const result = await run(one, place);
+      results.push(result);
+      const { name, found, expected, ok, seconds, reason } = result;
+      console.log(
+        `${ok ? 'ok  ' : 'FAIL'} ${server}: ${name}: ${found} (expected ${expected}), ${seconds} s ${reason ?? ''}`,
+      );
+      const head = { trainedLength: 4096, targetLength, promptLength };
+      writeFileSync(file, `${JSON.stringify({ ...head, results }, null, 2)}\n`);
+    }
+  }
+  if (results.some(({ ok }) => !ok)) process.exitCode = 1;
+}
+
+await main();
