@@ -24,6 +24,7 @@ import { createScorers, type ScorerPool } from './score/create.ts';
 import { createBackends, placementOf, watchReplicas } from './servers.ts';
 import { loadTokenizer } from './tokenize/load.ts';
 import { version } from './version.ts';
+import { longInputTools } from './window-tools.ts';
 import type { TextTokenizer } from './tokenize/types.ts';
 
 export { packageFolder, scoutFolder };
@@ -72,6 +73,7 @@ export async function createSluice(input: unknown = {}): Promise<Sluice> {
     placement,
     tokenizer,
     compressors,
+    ...longInputTools,
     reuse,
     policy: policyOf(config, tokenizer.id),
     observer,

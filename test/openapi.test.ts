@@ -16,6 +16,7 @@ import { methodNames } from '../src/core/method.ts';
 import { skipReasons } from '../src/core/report.ts';
 import type { RequestReport, SpanReport } from '../src/core/report.ts';
 import { contentKinds, spanKinds } from '../src/core/span.ts';
+import { windowStrategies } from '../src/core/window-words.ts';
 import type { CompressTextResult, Totals } from '../src/gateway/types.ts';
 import { isOwnPath } from '../src/http/own-paths.ts';
 import type { ConversationPlan } from '../src/plan-conversation.ts';
@@ -55,6 +56,7 @@ const routes = [
   'POST /v1/compress',
   'POST /v1/explain',
   'POST /v1/plan',
+  'POST /v1/windows',
   'GET /v1/retrieve/{hash}',
   'GET /v1/requests/{id}',
   'GET /v1/stats',
@@ -100,6 +102,7 @@ test('lists of the specification are the lists of the code', () => {
     KeepReason: keepReasons,
     ErrorCode: Object.keys(errorTable),
     BackendKind: backendKinds,
+    WindowStrategy: windowStrategies,
   };
   for (const [name, list] of Object.entries(lists)) {
     const schema = at(specification, 'components', 'schemas', name);

@@ -4,14 +4,17 @@
  */
 import { once } from 'node:events';
 import { SluiceError } from '../core/errors.ts';
+import { loadGguf } from '../engine/gguf/load.ts';
 import { loadEngine } from '../engine/load.ts';
-import type { Engine } from '../engine/types.ts';
+import { readLengthRefusal } from './length-refusal.ts';
+import type { TextEngine } from '../engine/types.ts';
 import { generate } from './embedded-generate.ts';
 import { Output } from './embedded-output.ts';
 import { DialectError, readTextRequest } from './embedded-request.ts';
 import type { Backend, ForwardHandle, ForwardHandler, ForwardRequest } from './types.ts';
 
 export interface EmbeddedBackendOptions {
+  /** Folder of a model of ours, or a `.gguf` file. */
   readonly folder: string;
   readonly threads: number;
   /** Tokens generated when a request names no limit. */
@@ -23,7 +26,10 @@ export interface EmbeddedBackendOptions {
 
 /** @throws SluiceError MODEL_INVALID */
 export async function createEmbeddedBackend(options: EmbeddedBackendOptions): Promise<Backend> {
-  const engine = await loadEngine(options);
+  const { folder } = options;
+  const engine: TextEngine = folder.endsWith('.gguf')
+    ? await loadGguf({ ...options, file: folder })
+    : await loadEngine(options);
   return {
     kind: 'embedded',
     name: `embedded:${engine.name}`,
@@ -37,6 +43,7 @@ export async function createEmbeddedBackend(options: EmbeddedBackendOptions): Pr
     fingerprint: engine.fingerprint,
     tokenizer: engine.tokenizer,
     forward: (request, handler) => forward(request, handler, engine, options),
+    refusedLength: readLengthRefusal,
     start: () => engine.start(),
     check: () => check(engine),
     close: () => engine.close(),
@@ -44,7 +51,7 @@ export async function createEmbeddedBackend(options: EmbeddedBackendOptions): Pr
 }
 
 /** Asking whether it is ready opens it: the answer is about the loaded model, never about the intention. */
-async function check(engine: Engine): Promise<{ ok: boolean; detail: string }> {
+async function check(engine: TextEngine): Promise<{ ok: boolean; detail: string }> {
   try {
     await engine.start();
   } catch (error) {
@@ -59,7 +66,7 @@ async function check(engine: Engine): Promise<{ ok: boolean; detail: string }> {
 function forward(
   request: ForwardRequest,
   handler: ForwardHandler,
-  engine: Engine,
+  engine: TextEngine,
   options: EmbeddedBackendOptions,
 ): ForwardHandle {
   const output = new Output(handler);
@@ -70,7 +77,7 @@ function forward(
 async function answer(
   request: ForwardRequest,
   output: Output,
-  engine: Engine,
+  engine: TextEngine,
   options: EmbeddedBackendOptions,
 ): Promise<void> {
   const body = await bodyOf(request, options.maxBodyBytes);
@@ -148,7 +155,7 @@ function parseJson(body: Uint8Array): unknown {
   }
 }
 
-function tokenize(body: Uint8Array, output: Output, engine: Engine): void {
+function tokenize(body: Uint8Array, output: Output, engine: TextEngine): void {
   const value = parseJson(body);
   const content =
     typeof value === 'object' && value !== null && 'content' in value

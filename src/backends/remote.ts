@@ -13,6 +13,7 @@ import type {
   ForwardHandle,
   ForwardHandler,
   ForwardRequest,
+  LengthRefusal,
   PromptTokenSource,
   RawHeaders,
   ServerLimits,
@@ -21,6 +22,7 @@ import { Exchange, type ExchangeWatcher } from './exchange.ts';
 import { promptsAskedAtOnce } from './prompt-questions.ts';
 import { learnLimits, noLimits } from './limits.ts';
 import { createPromptTokens } from './prompt-tokens.ts';
+import { readLengthRefusal } from './length-refusal.ts';
 import type { Answer } from './questions.ts';
 import { resetCache } from './reset.ts';
 import { askedAtOnce, createTokenCounts, type TokenCounts } from './token-counts.ts';
@@ -194,6 +196,15 @@ class RemoteBackend implements Backend {
     const ask = (route: string, body: string, until: AbortSignal): Promise<Answer> =>
       this.ask(route, body, until);
     return resetCache({ kind: this.#kind, slots: this.#limits.slots, ask }, signal);
+  }
+
+  refusedLength(status: number, body: Uint8Array): LengthRefusal | null {
+    const refusal = readLengthRefusal(status, body);
+    const known = this.#capabilities.contextWindow;
+    if (refusal !== null && refusal.limit !== null && refusal.limit < (known ?? Infinity)) {
+      this.#capabilities = { ...this.#capabilities, contextWindow: refusal.limit };
+    }
+    return refusal;
   }
 
   async close(): Promise<void> {

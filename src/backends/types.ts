@@ -30,6 +30,13 @@ export interface ServerLimits {
   readonly contextWindow: number | null;
 }
 
+/** A prompt was refused because of its length; tokens as the server counts, null = it did not tell. */
+export interface LengthRefusal {
+  /** Context window. */
+  readonly limit: number | null;
+  readonly prompt: number | null;
+}
+
 /** Raw header list as node:http and undici use it: name, value, name, value, ... */
 export type RawHeaders = readonly string[];
 
@@ -108,6 +115,11 @@ export interface Backend {
   readonly limits?: ServerLimits;
   /** Empties the prompt cache, where the server can do that and it is allowed; says whether it was done. Never rejects. */
   resetCache?(signal: AbortSignal): Promise<boolean>;
+  /**
+   * Reads an answer that may refuse a prompt's length, and learns from it: a limit below the known one is believed from
+   * then on. null = it refuses something else. Left out = refusals are not known here. Never throws.
+   */
+  refusedLength?(status: number, body: Uint8Array): LengthRefusal | null;
   /** Tells the tokens of prompts; left out = it cannot. */
   readonly promptTokens?: PromptTokenSource;
   /** Does ahead of the first request what takes long, and says whether it worked; left out = nothing does. */

@@ -110,6 +110,30 @@ export interface paths {
         readonly patch?: never;
         readonly trace?: never;
     };
+    readonly "/v1/windows": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly get?: never;
+        readonly put?: never;
+        /**
+         * Answers a question about a text of any length
+         * @description The text is compressed first; what still does not fit the model's context window is read in windows, by several
+         *     requests that share their beginning, and answered from them. Nothing is cut silently: windows that were not asked
+         *     or that failed are in the answer with the offsets of their text. The same happens on the dialect routes
+         *     (`x-sluice-windows`), where the answer is streamed. Goes to the configured upstream with the caller's own
+         *     credentials.
+         */
+        readonly post: operations["windows"];
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
     readonly "/v1/retrieve/{hash}": {
         readonly parameters: {
             readonly query?: never;
@@ -333,7 +357,7 @@ export interface components {
          * @description Why a text was left alone; one vocabulary for headers, reports, metrics and logs.
          * @enum {string}
          */
-        readonly SkipReason: "off-by-client" | "off-by-config" | "not-a-dialect" | "not-json" | "duplicate-key" | "lone-surrogate" | "too-deep" | "content-encoding" | "body-too-large" | "unexpected-shape" | "pinned" | "too-short" | "too-long" | "no-method" | "method-unavailable" | "not-worth-it" | "survivor-lost" | "deadline" | "queue-full" | "scorer-error" | "internal-error" | "client-gone";
+        readonly SkipReason: "off-by-client" | "off-by-config" | "not-a-dialect" | "not-json" | "duplicate-key" | "lone-surrogate" | "too-deep" | "content-encoding" | "body-too-large" | "unexpected-shape" | "pinned" | "too-short" | "too-long" | "no-method" | "method-unavailable" | "not-worth-it" | "survivor-lost" | "deadline" | "queue-full" | "scorer-error" | "internal-error" | "client-gone" | "turn-left-out" | "window-left-out" | "window-failed" | "windows-off" | "windows-unfit";
         /**
          * @description `auto` picks per text.
          * @enum {string}
@@ -368,7 +392,7 @@ export interface components {
          * @description Every code is described in docs/errors.md.
          * @enum {string}
          */
-        readonly ErrorCode: "CONFIG_INVALID" | "REQUEST_INVALID" | "BODY_TOO_LARGE" | "BUDGET_IMPOSSIBLE" | "METHOD_UNAVAILABLE" | "MODEL_INVALID" | "SCORER_FAILED" | "QUEUE_FULL" | "DEADLINE_EXCEEDED" | "UPSTREAM_REFUSED" | "UPSTREAM_TIMEOUT" | "UPSTREAM_RESET" | "NOT_FOUND" | "NOT_READY" | "ABORTED" | "INTERNAL";
+        readonly ErrorCode: "CONFIG_INVALID" | "REQUEST_INVALID" | "BODY_TOO_LARGE" | "BUDGET_IMPOSSIBLE" | "WINDOW_TOO_SMALL" | "METHOD_UNAVAILABLE" | "MODEL_INVALID" | "SCORER_FAILED" | "QUEUE_FULL" | "DEADLINE_EXCEEDED" | "UPSTREAM_REFUSED" | "UPSTREAM_TIMEOUT" | "UPSTREAM_REJECTED" | "UPSTREAM_RESET" | "NOT_FOUND" | "NOT_READY" | "ABORTED" | "INTERNAL";
         /** @description RFC 9457 problem document. */
         readonly Problem: {
             /**
@@ -629,6 +653,10 @@ export interface components {
                 readonly completion_tokens: number | null;
                 readonly cached_tokens: number | null;
             } | null;
+            /** @description How the request was answered from windows; null = it went out in one piece. */
+            readonly windows: components["schemas"]["WindowsReport"] | null;
+            /** @description Turns of the conversation that were left out; null = none. */
+            readonly sinks: components["schemas"]["SinksReport"] | null;
             readonly spans: readonly components["schemas"]["SpanReport"][];
             readonly skipped: components["schemas"]["SkipCounts"];
             /** @description Milliseconds. */
@@ -642,6 +670,101 @@ export interface components {
             readonly status: number | null;
             /** @description Code of an error of Sluice. */
             readonly error: string | null;
+        };
+        /**
+         * @description `select` = the most relevant and surest window answers; `vote` = equal answers are added up; `reduce` = records of
+         *     evidence from all windows are answered together; `nbce` = naive Bayes over windows, token by token.
+         * @enum {string}
+         */
+        readonly WindowStrategy: "select" | "vote" | "reduce" | "nbce";
+        readonly WindowsReport: {
+            /**
+             * @description Counted as too long, refused by the backend, or asked for by the client.
+             * @enum {string}
+             */
+            readonly cause: "too-long" | "refused" | "asked";
+            readonly strategy: components["schemas"]["WindowStrategy"];
+            /** @enum {string} */
+            readonly layout: "question-first" | "text-first";
+            /** @description Context window of the backend, as believed. */
+            readonly limit_tokens: number | null;
+            /** @description Tokens that the prompts of all windows begin with. */
+            readonly shared_tokens: number;
+            readonly windows: readonly components["schemas"]["WindowReport"][];
+            /** @description Requests that the backend got, the final one included. */
+            readonly calls: number;
+            /** @description Sum over the requests before the final one, as reported. */
+            readonly prompt_tokens: number;
+            readonly completion_tokens: number;
+            readonly cached_tokens: number;
+            readonly notes: readonly string[];
+        };
+        readonly WindowReport: {
+            /** @description Where its text stands in the forwarded text (UTF-16 offsets into the strings of the body). */
+            readonly places: readonly {
+                readonly pointer: string;
+                readonly start: number;
+                readonly end: number;
+            }[];
+            readonly tokens: number;
+            readonly relevance: number;
+            readonly confidence: number | null;
+            /** @enum {string} */
+            readonly state: "chosen" | "answered" | "no-information" | "failed" | "left-out";
+            readonly error: string | null;
+            readonly prompt_tokens: number | null;
+            readonly cached_tokens: number | null;
+        };
+        readonly SinksReport: {
+            readonly turns: number;
+            readonly messages: number;
+            /** @description Tokens of the text that was left out. */
+            readonly tokens: number;
+            /** @description Index of the first message that was left out. */
+            readonly from: number;
+            /** @description Index of the first one after them. */
+            readonly to: number;
+            /** @description Cuts so far in the conversation; each begins an epoch. */
+            readonly cuts: number;
+            /** @description This request is the first one with this cut. */
+            readonly fresh: boolean;
+        };
+        readonly WindowsRequest: {
+            /** @description One text; this or `context`. */
+            readonly text?: string;
+            readonly context?: readonly string[];
+            readonly question: string;
+            /** @description Stands in front of everything, as system prompt of a chat. */
+            readonly instruction?: string;
+            /** @description Model of the upstream. */
+            readonly model?: string;
+            /**
+             * @description Which of the upstream's routes is used; chats need a chat template.
+             * @enum {string}
+             */
+            readonly api?: "chat" | "completions";
+            readonly strategy?: components["schemas"]["WindowStrategy"];
+            /** @description Split into so many windows, whether it fits or not; left out = only where it does not fit. */
+            readonly windows?: number;
+            /** @description Tokens of the answer. */
+            readonly max_tokens?: number;
+        };
+        readonly WindowsResponse: {
+            readonly answer: string;
+            /** @description For `/v1/requests/{id}`. */
+            readonly request_id: string;
+            readonly model: string | null;
+            /** @description Of the final request; sums over the others are in `windows`. */
+            readonly usage: {
+                readonly prompt_tokens: number | null;
+                readonly completion_tokens: number | null;
+                readonly cached_tokens: number | null;
+            } | null;
+            readonly tokens_before: number | null;
+            readonly tokens_after: number | null;
+            readonly skipped: components["schemas"]["SkipCounts"];
+            /** @description null = the text fitted and went out in one piece. */
+            readonly windows: components["schemas"]["WindowsReport"] | null;
         };
         readonly ReuseReport: {
             /** @description The conversation goes on, branches at an edit, is rewritten, or starts without anything cached. */
@@ -901,8 +1024,11 @@ export interface components {
         readonly Method: components["schemas"]["MethodName"];
         /** @description Names the conversation, for one whose earlier messages the client rewrites itself; else conversations are told by their messages. */
         readonly Session: string;
-        /** @description Parallel windows for inputs beyond the context; they are not part of this version. */
-        readonly Windows: "off" | "auto";
+        /**
+         * @description Reading in windows, by several requests: `off` = never; `auto` = where the request does not fit the model; a
+         *     number = in so many windows, whether it fits or not, up to `windows.max_windows`.
+         */
+        readonly Windows: string;
         /** @description Whose reports, originals and decisions. Read only where `tenant.trust_header` is configured. */
         readonly Tenant: string;
     };
@@ -921,6 +1047,12 @@ export interface components {
          * @example pinned;n=2, too-short;n=1
          */
         readonly Skipped: string;
+        /**
+         * @description How the answer came of several windows, as `strategy;n=windows;asked=windows`; left out when the request went out
+         *     in one piece.
+         * @example select;n=5;asked=5
+         */
+        readonly WindowsHeader: string;
         /** @description Number of the stretch in which the forwarded prefix only grows; left out when not known. */
         readonly Epoch: number;
         /** @description Prompt tokens that the backend is expected to have cached; left out when not known. */
@@ -946,7 +1078,10 @@ export interface operations {
                 readonly "x-sluice-method"?: components["parameters"]["Method"];
                 /** @description Names the conversation, for one whose earlier messages the client rewrites itself; else conversations are told by their messages. */
                 readonly "x-sluice-session"?: components["parameters"]["Session"];
-                /** @description Parallel windows for inputs beyond the context; they are not part of this version. */
+                /**
+                 * @description Reading in windows, by several requests: `off` = never; `auto` = where the request does not fit the model; a
+                 *     number = in so many windows, whether it fits or not, up to `windows.max_windows`.
+                 */
                 readonly "x-sluice-windows"?: components["parameters"]["Windows"];
                 /** @description Whose reports, originals and decisions. Read only where `tenant.trust_header` is configured. */
                 readonly "x-sluice-tenant"?: components["parameters"]["Tenant"];
@@ -968,6 +1103,7 @@ export interface operations {
                     readonly "x-sluice-tokens-before": components["headers"]["TokensBefore"];
                     readonly "x-sluice-tokens-after": components["headers"]["TokensAfter"];
                     readonly "x-sluice-skipped": components["headers"]["Skipped"];
+                    readonly "x-sluice-windows": components["headers"]["WindowsHeader"];
                     readonly "x-sluice-epoch": components["headers"]["Epoch"];
                     readonly "x-sluice-planned-reuse": components["headers"]["PlannedReuse"];
                     readonly "x-sluice-backend": components["headers"]["Backend"];
@@ -988,6 +1124,7 @@ export interface operations {
                     readonly "x-sluice-tokens-before": components["headers"]["TokensBefore"];
                     readonly "x-sluice-tokens-after": components["headers"]["TokensAfter"];
                     readonly "x-sluice-skipped": components["headers"]["Skipped"];
+                    readonly "x-sluice-windows": components["headers"]["WindowsHeader"];
                     readonly "x-sluice-epoch": components["headers"]["Epoch"];
                     readonly "x-sluice-planned-reuse": components["headers"]["PlannedReuse"];
                     readonly "x-sluice-backend": components["headers"]["Backend"];
@@ -1013,7 +1150,10 @@ export interface operations {
                 readonly "x-sluice-method"?: components["parameters"]["Method"];
                 /** @description Names the conversation, for one whose earlier messages the client rewrites itself; else conversations are told by their messages. */
                 readonly "x-sluice-session"?: components["parameters"]["Session"];
-                /** @description Parallel windows for inputs beyond the context; they are not part of this version. */
+                /**
+                 * @description Reading in windows, by several requests: `off` = never; `auto` = where the request does not fit the model; a
+                 *     number = in so many windows, whether it fits or not, up to `windows.max_windows`.
+                 */
                 readonly "x-sluice-windows"?: components["parameters"]["Windows"];
                 /** @description Whose reports, originals and decisions. Read only where `tenant.trust_header` is configured. */
                 readonly "x-sluice-tenant"?: components["parameters"]["Tenant"];
@@ -1035,6 +1175,7 @@ export interface operations {
                     readonly "x-sluice-tokens-before": components["headers"]["TokensBefore"];
                     readonly "x-sluice-tokens-after": components["headers"]["TokensAfter"];
                     readonly "x-sluice-skipped": components["headers"]["Skipped"];
+                    readonly "x-sluice-windows": components["headers"]["WindowsHeader"];
                     readonly "x-sluice-epoch": components["headers"]["Epoch"];
                     readonly "x-sluice-planned-reuse": components["headers"]["PlannedReuse"];
                     readonly "x-sluice-backend": components["headers"]["Backend"];
@@ -1055,6 +1196,7 @@ export interface operations {
                     readonly "x-sluice-tokens-before": components["headers"]["TokensBefore"];
                     readonly "x-sluice-tokens-after": components["headers"]["TokensAfter"];
                     readonly "x-sluice-skipped": components["headers"]["Skipped"];
+                    readonly "x-sluice-windows": components["headers"]["WindowsHeader"];
                     readonly "x-sluice-epoch": components["headers"]["Epoch"];
                     readonly "x-sluice-planned-reuse": components["headers"]["PlannedReuse"];
                     readonly "x-sluice-backend": components["headers"]["Backend"];
@@ -1080,7 +1222,10 @@ export interface operations {
                 readonly "x-sluice-method"?: components["parameters"]["Method"];
                 /** @description Names the conversation, for one whose earlier messages the client rewrites itself; else conversations are told by their messages. */
                 readonly "x-sluice-session"?: components["parameters"]["Session"];
-                /** @description Parallel windows for inputs beyond the context; they are not part of this version. */
+                /**
+                 * @description Reading in windows, by several requests: `off` = never; `auto` = where the request does not fit the model; a
+                 *     number = in so many windows, whether it fits or not, up to `windows.max_windows`.
+                 */
                 readonly "x-sluice-windows"?: components["parameters"]["Windows"];
                 /** @description Whose reports, originals and decisions. Read only where `tenant.trust_header` is configured. */
                 readonly "x-sluice-tenant"?: components["parameters"]["Tenant"];
@@ -1126,7 +1271,10 @@ export interface operations {
                 readonly "x-sluice-method"?: components["parameters"]["Method"];
                 /** @description Names the conversation, for one whose earlier messages the client rewrites itself; else conversations are told by their messages. */
                 readonly "x-sluice-session"?: components["parameters"]["Session"];
-                /** @description Parallel windows for inputs beyond the context; they are not part of this version. */
+                /**
+                 * @description Reading in windows, by several requests: `off` = never; `auto` = where the request does not fit the model; a
+                 *     number = in so many windows, whether it fits or not, up to `windows.max_windows`.
+                 */
                 readonly "x-sluice-windows"?: components["parameters"]["Windows"];
                 /** @description Whose reports, originals and decisions. Read only where `tenant.trust_header` is configured. */
                 readonly "x-sluice-tenant"?: components["parameters"]["Tenant"];
@@ -1168,7 +1316,10 @@ export interface operations {
                 readonly "x-sluice-method"?: components["parameters"]["Method"];
                 /** @description Names the conversation, for one whose earlier messages the client rewrites itself; else conversations are told by their messages. */
                 readonly "x-sluice-session"?: components["parameters"]["Session"];
-                /** @description Parallel windows for inputs beyond the context; they are not part of this version. */
+                /**
+                 * @description Reading in windows, by several requests: `off` = never; `auto` = where the request does not fit the model; a
+                 *     number = in so many windows, whether it fits or not, up to `windows.max_windows`.
+                 */
                 readonly "x-sluice-windows"?: components["parameters"]["Windows"];
                 /** @description Whose reports, originals and decisions. Read only where `tenant.trust_header` is configured. */
                 readonly "x-sluice-tenant"?: components["parameters"]["Tenant"];
@@ -1194,6 +1345,69 @@ export interface operations {
             readonly 400: components["responses"]["RequestInvalid"];
             readonly 413: components["responses"]["BodyTooLarge"];
             readonly 503: components["responses"]["Unavailable"];
+            readonly default: components["responses"]["Problem"];
+        };
+    };
+    readonly windows: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: {
+                /** @description `off` = forward this request as it is; `on` = the default. Cannot switch on what the operator switched off. */
+                readonly "x-sluice-compress"?: components["parameters"]["Compress"];
+                /** @description Share of the tokens to keep. Only a higher one than the operator's has an effect on dialect routes. */
+                readonly "x-sluice-rate"?: components["parameters"]["Rate"];
+                /** @description Tokens that may remain. */
+                readonly "x-sluice-target-tokens"?: components["parameters"]["TargetTokens"];
+                /** @description How prose is compressed. */
+                readonly "x-sluice-method"?: components["parameters"]["Method"];
+                /** @description Names the conversation, for one whose earlier messages the client rewrites itself; else conversations are told by their messages. */
+                readonly "x-sluice-session"?: components["parameters"]["Session"];
+                /**
+                 * @description Reading in windows, by several requests: `off` = never; `auto` = where the request does not fit the model; a
+                 *     number = in so many windows, whether it fits or not, up to `windows.max_windows`.
+                 */
+                readonly "x-sluice-windows"?: components["parameters"]["Windows"];
+                /** @description Whose reports, originals and decisions. Read only where `tenant.trust_header` is configured. */
+                readonly "x-sluice-tenant"?: components["parameters"]["Tenant"];
+            };
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly requestBody: {
+            readonly content: {
+                readonly "application/json": components["schemas"]["WindowsRequest"];
+            };
+        };
+        readonly responses: {
+            /** @description The answer, and how it came about. */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["WindowsResponse"];
+                };
+            };
+            readonly 400: components["responses"]["RequestInvalid"];
+            readonly 413: components["responses"]["BodyTooLarge"];
+            /** @description What stands around the text leaves no room for it in the model's window. */
+            readonly 422: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The upstream cannot be reached, or answered with an error. */
+            readonly 502: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             readonly default: components["responses"]["Problem"];
         };
     };
@@ -1406,7 +1620,10 @@ export interface operations {
                 readonly "x-sluice-method"?: components["parameters"]["Method"];
                 /** @description Names the conversation, for one whose earlier messages the client rewrites itself; else conversations are told by their messages. */
                 readonly "x-sluice-session"?: components["parameters"]["Session"];
-                /** @description Parallel windows for inputs beyond the context; they are not part of this version. */
+                /**
+                 * @description Reading in windows, by several requests: `off` = never; `auto` = where the request does not fit the model; a
+                 *     number = in so many windows, whether it fits or not, up to `windows.max_windows`.
+                 */
                 readonly "x-sluice-windows"?: components["parameters"]["Windows"];
                 /** @description Whose reports, originals and decisions. Read only where `tenant.trust_header` is configured. */
                 readonly "x-sluice-tenant"?: components["parameters"]["Tenant"];
@@ -1428,6 +1645,7 @@ export interface operations {
                     readonly "x-sluice-tokens-before": components["headers"]["TokensBefore"];
                     readonly "x-sluice-tokens-after": components["headers"]["TokensAfter"];
                     readonly "x-sluice-skipped": components["headers"]["Skipped"];
+                    readonly "x-sluice-windows": components["headers"]["WindowsHeader"];
                     readonly "x-sluice-epoch": components["headers"]["Epoch"];
                     readonly "x-sluice-planned-reuse": components["headers"]["PlannedReuse"];
                     readonly "x-sluice-backend": components["headers"]["Backend"];

@@ -8,6 +8,7 @@ import { presets } from './presets.ts';
 import { reuseSchema } from './reuse-schema.ts';
 import { backendSettings, logLevels, presetNames, survivorClasses } from './types.ts';
 import type { Config, StoreName } from './types.ts';
+import { sinksSchema, windowsSchema } from './windows-schema.ts';
 
 const mebibyte = 1024 * 1024;
 
@@ -240,6 +241,8 @@ const settingsSchema = z.strictObject({
   embedded: embedded.prefault({}),
   limits: limits.prefault({}),
   reuse: reuseSchema.prefault({}),
+  windows: windowsSchema.prefault({}),
+  sinks: sinksSchema.prefault({}),
   tenant: z
     .strictObject({
       trust_header: z

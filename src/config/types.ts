@@ -2,6 +2,7 @@
 import { backendKinds } from '../core/backend-kind.ts';
 import type { MethodName, Tier } from '../core/method.ts';
 import { survivorClasses } from '../core/survivor-class.ts';
+import type { WindowLayout, WindowStrategy } from '../core/window-words.ts';
 
 export { survivorClasses };
 
@@ -19,6 +20,10 @@ export const storeNames = ['memory', 'disk', 'redis'] as const;
 export type StoreName = (typeof storeNames)[number];
 
 export const saltNames = ['none', 'tenant'] as const;
+
+export const windowModes = ['off', 'asked', 'auto'] as const;
+
+export const windowLayouts = ['auto', 'question-first', 'text-first'] as const;
 
 export interface Config {
   readonly host: string;
@@ -121,6 +126,27 @@ export interface Config {
     /** Header that names a request's conversation to a router behind Sluice; null = none. */
     readonly affinity_header: string | null;
     readonly pin_slots: boolean;
+  };
+  readonly windows: {
+    /** `asked` = only where the client's header asks; `auto` = also where a request does not fit. */
+    readonly mode: (typeof windowModes)[number];
+    readonly strategy: WindowStrategy | 'auto';
+    readonly layout: WindowLayout | 'auto';
+    readonly max_windows: number;
+    /** Prompt and answer tokens of all requests that one request may become. */
+    readonly max_total_tokens: number;
+    readonly concurrency: number;
+    readonly answer_tokens: number;
+    readonly record_tokens: number;
+    /** Context window of the model; null = as the backend tells. */
+    readonly limit_tokens: number | null;
+  };
+  readonly sinks: {
+    readonly enabled: boolean;
+    /** Shares of the context window. */
+    readonly start: number;
+    readonly keep: number;
+    readonly first_turns: number;
   };
   readonly tenant: {
     /** Take `x-sluice-tenant` from clients; only behind a trusted hop. */

@@ -31,6 +31,12 @@ export const errorTable = {
     retryable: false,
     remedy: 'Ask for at least one token, or for a rate above 0 and at most 1.',
   },
+  WINDOW_TOO_SMALL: {
+    status: 422,
+    retryable: false,
+    remedy:
+      'Send shorter instructions or a shorter question, or serve the model with a longer context window.',
+  },
   METHOD_UNAVAILABLE: {
     status: 409,
     retryable: false,
@@ -66,6 +72,11 @@ export const errorTable = {
     retryable: true,
     remedy:
       'The upstream did not answer in time; raise limits.upstream_head_ms if it is only slow.',
+  },
+  UPSTREAM_REJECTED: {
+    status: 502,
+    retryable: false,
+    remedy: "Look up the upstream's status; check the model's name and the credentials.",
   },
   UPSTREAM_RESET: {
     status: 502,

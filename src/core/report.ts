@@ -2,6 +2,7 @@
 import type { ContentKind, Policy, SpanKind, SpanReason } from './span.ts';
 import type { MethodName } from './method.ts';
 import type { AdmissionReason, Exactness, MissReason, Mode, RewriteReason } from './reuse-words.ts';
+import type { SinksReport, WindowsReport } from './window-words.ts';
 
 /**
  * - `compressed`: at least one span was decided anew and is shorter
@@ -27,6 +28,10 @@ export type Decision = 'compressed' | 'replayed' | 'unchanged' | 'bypassed' | 'f
  * - `deadline`: the scorer was late; `queue-full`: its queue was; `scorer-error`: it failed
  * - `internal-error`: a defect of ours; the original was forwarded
  * - `client-gone`: the client went away
+ * - `turn-left-out`: a message of an earlier turn that a cut has left out; the marker says so
+ * - `window-left-out`, `window-failed`: windows of a text that no answer was made from (the report has the offsets)
+ * - `windows-off`: the client asked for windows, the operator allows none
+ * - `windows-unfit`: the request does not fit, or windows were asked for, and it cannot be read in windows
  */
 export const skipReasons = [
   'off-by-client',
@@ -51,6 +56,11 @@ export const skipReasons = [
   'scorer-error',
   'internal-error',
   'client-gone',
+  'turn-left-out',
+  'window-left-out',
+  'window-failed',
+  'windows-off',
+  'windows-unfit',
 ] as const;
 export type SkipReason = (typeof skipReasons)[number];
 
@@ -121,6 +131,10 @@ export interface RequestReport {
   readonly reportedReuse: number | null;
   readonly reuse: ReuseReport | null;
   readonly usage: Usage | null;
+  /** How the request was answered from windows; null = it went out in one piece. */
+  readonly windows: WindowsReport | null;
+  /** Turns that were left out; null = none. */
+  readonly sinks: SinksReport | null;
   readonly spans: readonly SpanReport[];
   readonly skipped: Readonly<Partial<Record<SkipReason, number>>>;
   /** Milliseconds, wall clock. */

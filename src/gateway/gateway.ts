@@ -5,6 +5,8 @@ import { SluiceError } from '../core/errors.ts';
 import type { RequestReport, SkipReason } from '../core/report.ts';
 import type { Backend } from '../backends/types.ts';
 import type { Survivors } from '../compress/types.ts';
+import type { SinkTools } from '../context/types.ts';
+import type { WindowTools } from '../context/windows/types.ts';
 import type { Config } from '../config/types.ts';
 import type { Observer } from '../observe/types.ts';
 import type { Placement, Reuse } from '../reuse/types.ts';
@@ -18,6 +20,7 @@ import { createReports, type Reports } from './reports.ts';
 import { survivorsOf, type CompressorSource } from './settings.ts';
 import { explainPieces } from './text.ts';
 import { callCompressText, countTexts, countWaitMs, type TextCallDeps } from './text-call.ts';
+import { createWindows, type Windows } from './windows/windows.ts';
 import type { ExplainedRequest, Gateway, Outcome, PrepareInput, Prepared } from './types.ts';
 
 export interface GatewayDeps {
@@ -29,6 +32,10 @@ export interface GatewayDeps {
   /** Counts for reports and budgets: the backend's own tokenizer, or the shipped one marked estimated. */
   readonly tokenizer: TextTokenizer;
   readonly compressors: CompressorSource;
+  /** Left out = nothing is read in windows. */
+  readonly windows?: WindowTools;
+  /** Left out = no turns are left out. */
+  readonly sinks?: SinkTools;
   readonly reuse: Reuse;
   /** Label of everything that decides how a text is shortened: what another policy has decided is not replayed. */
   readonly policy: string;
@@ -48,12 +55,14 @@ class SluiceGateway implements Gateway {
   readonly backend: Backend;
   readonly enabled: boolean;
   readonly routes: boolean;
+  readonly windows: boolean;
   readonly inspectBytes: number;
   readonly #deps: GatewayDeps;
   readonly #exact: ExactCounts;
   readonly #reports: Reports;
   readonly #passes: Passes;
   readonly #flights: Flights;
+  readonly #windows: Windows | null;
   readonly #originals: BoundedCache<string>;
   readonly #survivors: Survivors;
 
@@ -92,6 +101,8 @@ class SluiceGateway implements Gateway {
       reports: this.#reports,
       first: backend,
     });
+    this.windows = deps.windows !== undefined && config.windows.mode !== 'off';
+    this.#windows = this.#createWindows();
   }
 
   isDialect(path: string): boolean {
@@ -106,7 +117,11 @@ class SluiceGateway implements Gateway {
     const { countable } = pass;
     const route = input.route ?? 'inference';
     const report = this.#reports.open({ report: pass.report, arrived, route, countable });
-    return this.#flights.depart(input, pass, report);
+    const prepared = await this.#flights.depart(input, pass, report);
+    const forwards = input.forwards === true;
+    return forwards && this.#windows !== null
+      ? this.#windows.wrap(input, pass, prepared)
+      : prepared;
   }
 
   bypass(path: string, reason: SkipReason, tenant: string): Prepared {
@@ -189,6 +204,20 @@ class SluiceGateway implements Gateway {
   close(): Promise<void> {
     this.#exact.close();
     return this.#deps.close();
+  }
+
+  #createWindows(): Windows | null {
+    const { windows: tools, config, tokenizer, observer, clock } = this.#deps;
+    if (tools === undefined) return null;
+    return createWindows({
+      config: config.windows,
+      tools,
+      tokenizer,
+      reports: this.#reports,
+      observer,
+      clock,
+      onWindows: (id) => this.#flights.detach(id),
+    });
   }
 
   #textDeps(): TextCallDeps {

@@ -1,6 +1,7 @@
 /** Building of request reports: plain data from the stages' results. */
 import type { Decision, RequestReport, SkipReason, SpanReport, Usage } from '../core/report.ts';
 import type { Span } from '../core/span.ts';
+import type { WindowsReport } from '../core/window-words.ts';
 
 export function spanReport(
   span: Span,
@@ -88,6 +89,8 @@ export function openReport(facts: ReportFacts): RequestReport {
     reportedReuse: null,
     reuse: null,
     usage: null,
+    windows: null,
+    sinks: null,
     spans: spans ?? [],
     timings: { readMs, compressMs, upstreamMs: null, totalMs: null },
     status: null,
@@ -126,6 +129,12 @@ export function skippedHeader(skipped: Readonly<Partial<Record<SkipReason, numbe
     .join(', ');
 }
 
+/** `strategy;n=windows;asked=windows` of a request that was answered from windows. */
+function windowsHeader({ strategy, windows }: WindowsReport): string {
+  const asked = windows.filter(({ state }) => state !== 'left-out').length;
+  return `${strategy};n=${windows.length};asked=${asked}`;
+}
+
 /** The `x-sluice-*` response headers: name, value, ... Unknown values are left out, never 0. */
 export function responseHeaders(report: RequestReport): string[] {
   const headers = ['x-sluice-request-id', report.id, 'x-sluice-decision', report.decision];
@@ -139,6 +148,7 @@ export function responseHeaders(report: RequestReport): string[] {
   }
   const skipped = skippedHeader(report.skipped);
   if (skipped !== '') headers.push('x-sluice-skipped', skipped);
+  if (report.windows !== null) headers.push('x-sluice-windows', windowsHeader(report.windows));
   if (report.backend !== null) headers.push('x-sluice-backend', report.backend);
   return headers;
 }

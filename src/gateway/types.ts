@@ -3,6 +3,7 @@ import type { Backend } from '../backends/types.ts';
 import type { RequestReport, SpanReport, Usage } from '../core/report.ts';
 import type { MethodName } from '../core/method.ts';
 import type { ContentKind } from '../core/span.ts';
+import type { WindowStrategy } from '../core/window-words.ts';
 import type { Placement, ReuseTotals } from '../reuse/types.ts';
 
 /** Where a request came in: an inference request, one of our own routes, or a call of the library. */
@@ -15,6 +16,10 @@ export interface Wishes {
   readonly targetTokens?: number;
   readonly method?: MethodName;
   readonly session?: string;
+  /** Windows for what does not fit, in so many windows whether it fits or not, or none; left out = as configured. */
+  readonly windows?: 'off' | 'auto' | number;
+  /** How the answer comes of them; left out = as configured. */
+  readonly windowStrategy?: WindowStrategy;
 }
 
 export interface PrepareInput {
@@ -164,6 +169,8 @@ export interface Gateway {
   readonly enabled: boolean;
   /** There are several backends: bodies are read also where nothing is compressed, to find out who has their beginning. */
   readonly routes: boolean;
+  /** Texts may be read in windows where a client asks for it, whether they are compressed or not. */
+  readonly windows: boolean;
   readonly inspectBytes: number;
   /** Reads, plans and compresses; never throws when failing open. @throws SluiceError when configured to fail closed */
   prepare(input: PrepareInput): Promise<Prepared>;

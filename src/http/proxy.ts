@@ -108,9 +108,11 @@ function hasBody(head: RequestHead): boolean {
 
 /** Why the body of this request is not looked at, or null when it is. */
 function bypassReason(gateway: Gateway, { head, wishes }: Exchange): BypassReason | null {
-  // With several backends the body says which of them has its beginning.
-  if (!gateway.enabled && !gateway.routes) return 'off-by-config';
-  if (wishes.compress === false && !gateway.routes) return 'off-by-client';
+  // With several backends the body says which of them has its beginning; windows are made of it.
+  const inWindows = gateway.windows && wishes.windows !== undefined && wishes.windows !== 'off';
+  const needed = gateway.routes || inWindows;
+  if (!gateway.enabled && !needed) return 'off-by-config';
+  if (wishes.compress === false && !needed) return 'off-by-client';
   if (head.contentEncoding !== null) return 'content-encoding';
   return (head.contentLength ?? 0) > gateway.inspectBytes ? 'body-too-large' : null;
 }

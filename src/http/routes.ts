@@ -12,6 +12,7 @@ import { compactRoute, compressPromptRoute } from './neighbours.ts';
 import { planRoute, type PlanCall } from './plan-route.ts';
 import { asSluiceError, problemDocument, type ProblemDocument } from './problem.ts';
 import { bufferBody, joinChunks } from './request-body.ts';
+import { windowsRoute } from './windows-route.ts';
 import { readTenant, readWishes } from './wishes.ts';
 
 export interface RoutesDeps {
@@ -47,7 +48,6 @@ export function createRoutes(
   addCompressing(deps, post);
   addReports(deps, get);
   addOperations(deps, get);
-  app.all('/v1/windows', notInThisVersion(deps.version));
   app.use((request: Request) => {
     throw new SluiceError('NOT_FOUND', `Nothing is served at ${request.path.slice(0, 200)}`);
   });
@@ -70,6 +70,10 @@ function addCompressing(deps: RoutesDeps, post: Register): void {
   post('/v1/plan', async (request, response) => {
     const { body, caller } = await readCall(deps, request, response);
     response.json(await planRoute(deps.plan, body, caller));
+  });
+  post('/v1/windows', async (request, response) => {
+    const { body, caller, forwarded } = await readCall(deps, request, response);
+    response.json(await windowsRoute(gateway, body, { ...caller, forwarded }));
   });
   post('/compact', async (request, response) => {
     const { body, caller } = await readCall(deps, request, response);
@@ -141,7 +145,11 @@ async function readCall(
   deps: RoutesDeps,
   request: Request,
   response: Response,
-): Promise<{ readonly body: Buffer; readonly caller: Caller }> {
+): Promise<{
+  readonly body: Buffer;
+  readonly caller: Caller;
+  readonly forwarded: readonly string[];
+}> {
   const head = splitRequestHeaders(request.rawHeaders);
   const limit = deps.maxBodyBytes;
   const tooLarge = (bytes: string): SluiceError =>
@@ -160,7 +168,7 @@ async function readCall(
   });
   const tenant = readTenant(head.sluice, deps.trustTenantHeader);
   const caller = { wishes: readWishes(head.sluice), tenant, signal: controller.signal };
-  return { body: joinChunks(body.chunks), caller };
+  return { body: joinChunks(body.chunks), caller, forwarded: head.forwarded };
 }
 
 function tenantOf(deps: RoutesDeps, request: Request): string {
@@ -181,13 +189,6 @@ function methodNotAllowed(allow: string): Handler {
     const id = randomUUID();
     const problem = problemDocument(new SluiceError('REQUEST_INVALID', message), id);
     sendProblem(response, { ...problem, status: 405, title: 'Method not allowed' }, id);
-  };
-}
-
-function notInThisVersion(version: string): Handler {
-  return (request) => {
-    const message = `${request.path} is not part of version ${version}`;
-    throw new SluiceError('NOT_FOUND', message);
   };
 }
 

@@ -4,6 +4,7 @@ import { methodNames, type MethodName } from '../core/method.ts';
 import type { Wishes } from '../gateway/types.ts';
 
 const sessionLength = 256;
+const mostWindows = 1000;
 const tenantPattern = /^[\w.:@-]{1,128}$/;
 
 export const defaultTenant = 'default';
@@ -15,10 +16,7 @@ export const defaultTenant = 'default';
  */
 export function readWishes(headers: ReadonlyMap<string, string> | null): Wishes {
   if (headers === null) return {};
-  const windows = headers.get('x-sluice-windows');
-  if (windows !== undefined && windows !== 'off' && windows !== 'auto') {
-    throw invalid('x-sluice-windows', windows, "'off' or 'auto' in this version");
-  }
+  const windows = windowsOf(headers.get('x-sluice-windows'));
   const compress = compressOf(headers.get('x-sluice-compress'));
   const rate = numberIn('x-sluice-rate', headers.get('x-sluice-rate'), 1);
   const target = numberIn('x-sluice-target-tokens', headers.get('x-sluice-target-tokens'), 2 ** 31);
@@ -30,6 +28,7 @@ export function readWishes(headers: ReadonlyMap<string, string> | null): Wishes 
     ...(target === undefined ? {} : { targetTokens: Math.max(1, Math.floor(target)) }),
     ...(method === undefined ? {} : { method }),
     ...(session === undefined ? {} : { session }),
+    ...(windows === undefined ? {} : { windows }),
   };
 }
 
@@ -38,6 +37,15 @@ function compressOf(value: string | undefined): boolean | undefined {
   const lower = value.toLowerCase();
   if (lower === 'on' || lower === 'off') return lower === 'on';
   throw invalid('x-sluice-compress', value, "'on' or 'off'");
+}
+
+function windowsOf(value: string | undefined): 'off' | 'auto' | number | undefined {
+  if (value === undefined) return undefined;
+  const lower = value.toLowerCase();
+  if (lower === 'off' || lower === 'auto') return lower;
+  const number = /^\d{1,4}$/.test(lower) ? Number(lower) : 0;
+  if (number > 0 && number <= mostWindows) return number;
+  throw invalid('x-sluice-windows', value, `'off', 'auto' or a number from 1 to ${mostWindows}`);
 }
 
 function methodOf(value: string | undefined): MethodName | undefined {

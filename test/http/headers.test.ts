@@ -204,7 +204,9 @@ const wrongWishes: readonly [string, string][] = [
   ['x-sluice-rate', 'half'],
   ['x-sluice-target-tokens', '-3'],
   ['x-sluice-method', 'magic'],
-  ['x-sluice-windows', '4'],
+  ['x-sluice-windows', '0'],
+  ['x-sluice-windows', '4000'],
+  ['x-sluice-windows', 'many'],
 ];
 
 test('a wish that cannot be understood is refused by name, in the dialect shape', async (t) => {

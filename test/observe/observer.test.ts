@@ -25,6 +25,8 @@ function report(changes: Partial<RequestReport> = {}): RequestReport {
     plannedReuse: null,
     reportedReuse: null,
     reuse: null,
+    windows: null,
+    sinks: null,
     usage: { promptTokens: 450, completionTokens: 3, cachedTokens: 64 },
     spans: [],
     skipped: { 'too-short': 2, pinned: 1 },

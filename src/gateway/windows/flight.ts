@@ -1,0 +1,271 @@
+/** A request on its way in windows: questions side by side, then the answer through the same handler. */
+import { TooLong } from '../../core/too-long.ts';
+import type { WindowCause, WindowsReport, WindowState } from '../../core/window-words.ts';
+import type {
+  Backend,
+  ForwardHandle,
+  ForwardHandler,
+  ForwardRequest,
+} from '../../backends/types.ts';
+import type {
+  Ask,
+  FinalStage,
+  WindowJob,
+  WindowOutcome,
+  WindowRun,
+} from '../../context/windows/types.ts';
+import { completionEvent, readAnswer, wholeCompletion } from './answers.ts';
+import { createComposer, type Composer } from './bodies.ts';
+import { AnsweredStatus, askBackend, finalHeaders, questionHeaders } from './calls.ts';
+import { cutWindows, type Cut, type Rules } from './layout.ts';
+import { placesOf, type WindowRequest } from './request.ts';
+
+export interface FlightPlan {
+  readonly request: WindowRequest;
+  readonly cause: WindowCause;
+  /** Rules for a scale and a limit; called again when the first window was refused. */
+  readonly rulesFor: (learned: { readonly scale: number; readonly limit: number }) => Rules;
+  readonly scale: number;
+  readonly limit: number;
+  readonly notes: readonly string[];
+  readonly now: () => number;
+}
+
+export interface FlightEvents {
+  /** The last stage begins: from now on the answer is on its way. */
+  onReport(report: WindowsReport): void;
+  /** Nothing was answered; the request goes out as it came, or its refusal comes back. */
+  onFallback(error: unknown): void;
+}
+
+/** A window that does not fit is cut again this many times. */
+const mostCuts = 2;
+
+export class WindowFlight implements ForwardHandle {
+  readonly #backend: Backend;
+  readonly #forwarded: ForwardRequest;
+  readonly #handler: ForwardHandler;
+  readonly #controller = new AbortController();
+  #final: ForwardHandle | null = null;
+  #paused: (() => void) | null = null;
+
+  constructor(backend: Backend, forwarded: ForwardRequest, handler: ForwardHandler) {
+    this.#backend = backend;
+    this.#forwarded = forwarded;
+    this.#handler = handler;
+  }
+
+  abort(): void {
+    this.#controller.abort();
+    this.#final?.abort();
+  }
+
+  resume(): void {
+    this.#final?.resume();
+    const paused = this.#paused;
+    this.#paused = null;
+    paused?.();
+  }
+
+  get aborted(): boolean {
+    return this.#controller.signal.aborted;
+  }
+
+  /** Never rejects. */
+  async start(plan: FlightPlan, events: FlightEvents): Promise<void> {
+    try {
+      const { run, cut, rules, composer } = await this.#asked(plan);
+      if (this.aborted) return;
+      const report = (): WindowsReport => reportOf(plan, { run, cut, rules });
+      await this.#finish(plan, { final: run.final, composer }, () => events.onReport(report()));
+    } catch (error) {
+      if (!this.aborted) events.onFallback(error);
+    }
+  }
+
+  /** Forwards bytes through the same handler. */
+  forward(body: Uint8Array): void {
+    const headers = finalHeaders(this.#forwarded.headers, body.byteLength);
+    this.#final = this.#backend.forward({ ...this.#forwarded, headers, body }, this.#handler);
+    if (this.aborted) this.#final.abort();
+  }
+
+  async #asked(plan: FlightPlan): Promise<{
+    readonly run: WindowRun;
+    readonly cut: Cut;
+    readonly rules: Rules;
+    readonly composer: Composer;
+  }> {
+    let { scale, limit } = plan;
+    for (let tries = 0; ; tries++) {
+      const rules = plan.rulesFor({ scale, limit });
+      const cut = cutWindows(plan.request, rules);
+      if (cut.asked.length === 0) throw new Error('windows.max_total_tokens allows no window');
+      const windows = cut.asked.flatMap((at) => cut.windows[at] ?? []);
+      const { tools, layout } = rules;
+      const composer = createComposer(plan.request, windows, { tools, layout });
+      try {
+        const job = this.#job(plan, { cut, rules });
+        return { run: await tools.run(job, this.#ask(composer)), cut, rules, composer };
+      } catch (error) {
+        if (!(error instanceof TooLong) || tries === mostCuts) throw error;
+        scale *= grown(error, limit);
+        limit = Math.min(limit, error.limit ?? limit);
+      }
+    }
+  }
+
+  #job(plan: FlightPlan, { cut, rules }: { readonly cut: Cut; readonly rules: Rules }): WindowJob {
+    const { config, strategy, count, limit, scale } = rules;
+    const { maxTokens, question } = plan.request;
+    const frame = plan.request.frame.reduce((sum, text) => sum + count(text), 0);
+    return {
+      strategy,
+      question,
+      windows: cut.asked.map((at) => ({
+        tokens: Math.ceil(((cut.windows[at]?.tokens ?? 0) + frame) * scale),
+        relevance: cut.windows[at]?.relevance ?? 0,
+      })),
+      concurrency: config.concurrency,
+      answerTokens: Math.min(config.answer_tokens, maxTokens ?? Infinity, Math.floor(limit / 4)),
+      recordTokens: cut.recordTokens,
+      roomTokens: cut.roomTokens,
+      maxTokens: Math.min(maxTokens ?? 256, Math.floor(limit / 4)),
+      maxTotalTokens: config.max_total_tokens,
+      count,
+      signal: this.#controller.signal,
+    };
+  }
+
+  #ask(composer: Composer): Ask {
+    // A server that does not notice that its caller has left notices a stream that nobody reads.
+    const stream = this.#backend.capabilities.noticesAbort === false;
+    return async (prompt, options) => {
+      const body = composer.question(prompt, { ...options, stream });
+      const headers = questionHeaders(this.#forwarded.headers, body.byteLength);
+      const request = { ...this.#forwarded, headers, body };
+      const bytes = await askBackend(this.#backend, request, this.#controller.signal);
+      const answer = readAnswer(bytes);
+      if (answer === null) throw new AnsweredStatus(200);
+      return answer;
+    };
+  }
+
+  async #finish(
+    plan: FlightPlan,
+    { final, composer }: { readonly final: FinalStage; readonly composer: Composer },
+    report: () => void,
+  ): Promise<void> {
+    if (final.type === 'prompt') {
+      report();
+      this.forward(composer.final(final.prompt));
+      return;
+    }
+    const first = await final.pieces[Symbol.asyncIterator]().next();
+    if (first.done === true) throw new Error('No window told probabilities');
+    report();
+    await this.#write(plan, joined(first.value, final.pieces), report);
+  }
+
+  /** An answer that is made here. */
+  async #write(plan: FlightPlan, pieces: AsyncIterable<string>, report: () => void): Promise<void> {
+    const { stream, model, root, maxTokens } = plan.request;
+    const created = Math.floor(plan.now() / 1000);
+    const own = { id: `cmpl-${created}`, created, model };
+    const type = stream ? 'text/event-stream' : 'application/json';
+    let text = '';
+    let sent = 0;
+    let count = 0;
+    const stops = stopsOf(root['stop']);
+    let stopped = false;
+    if (stream) this.#handler.onHead(200, ['content-type', type], 'OK');
+    for await (const piece of pieces) {
+      if (this.aborted) return;
+      text += piece;
+      count += 1;
+      const end = stopAt(text, stops);
+      stopped = end !== null;
+      const ready = end ?? text.length;
+      if (stream && ready > sent) {
+        await this.#send(completionEvent(own, text.slice(sent, ready), null));
+        sent = ready;
+      }
+      if (end !== null) text = text.slice(0, end);
+      if (stopped) break;
+    }
+    report();
+    const finish = !stopped && count >= (maxTokens ?? Infinity) ? 'length' : 'stop';
+    const closing = stream
+      ? Buffer.concat([completionEvent(own, '', finish), Buffer.from('data: [DONE]\n\n')])
+      : wholeCompletion(own, text, finish);
+    if (!stream) {
+      const length = ['content-length', String(closing.byteLength)];
+      this.#handler.onHead(200, ['content-type', type, ...length], 'OK');
+    }
+    await this.#send(closing);
+    this.#handler.onEnd([]);
+  }
+
+  async #send(bytes: Uint8Array): Promise<void> {
+    if (this.aborted || this.#handler.onData(Buffer.from(bytes))) return;
+    await new Promise<void>((resolve) => {
+      this.#paused = resolve;
+      this.#controller.signal.addEventListener('abort', () => resolve(), { once: true });
+    });
+  }
+}
+
+async function* joined(first: string, rest: AsyncIterable<string>): AsyncGenerator<string> {
+  yield first;
+  yield* rest;
+}
+
+function stopsOf(stop: unknown): readonly string[] {
+  const list: readonly unknown[] = Array.isArray(stop) ? stop : [stop];
+  return list.filter((value): value is string => typeof value === 'string' && value !== '');
+}
+
+function stopAt(text: string, stops: readonly string[]): number | null {
+  const found = stops.map((stop) => text.indexOf(stop)).filter((at) => at >= 0);
+  return found.length === 0 ? null : Math.min(...found);
+}
+
+/** How much longer a prompt was than it was believed to be. */
+function grown({ prompt, limit: told }: TooLong, believed: number): number {
+  const limit = Math.min(believed, told ?? believed);
+  // Some servers stop counting at their limit.
+  return Math.max(1.15, prompt === null ? 1.3 : (prompt / limit) * 1.05);
+}
+
+function reportOf(
+  { request, cause, notes }: FlightPlan,
+  { run, cut, rules }: { readonly run: WindowRun; readonly cut: Cut; readonly rules: Rules },
+): WindowsReport {
+  const stateOf = (at: number): WindowOutcome | null => run.outcomes[cut.asked.indexOf(at)] ?? null;
+  return {
+    cause,
+    strategy: rules.strategy,
+    layout: rules.layout,
+    limitTokens: rules.limit,
+    sharedTokens: cut.sharedTokens,
+    windows: cut.windows.map(({ pieces, tokens, relevance }, at) => {
+      const outcome = stateOf(at);
+      const state: WindowState = outcome?.state ?? 'left-out';
+      return {
+        places: placesOf(request, pieces),
+        tokens,
+        relevance: Math.round(relevance * 1000) / 1000,
+        confidence: outcome?.confidence ?? null,
+        state,
+        error: outcome?.error ?? null,
+        promptTokens: outcome?.promptTokens ?? null,
+        cachedTokens: outcome?.cachedTokens ?? null,
+      };
+    }),
+    calls: run.calls + 1,
+    promptTokens: run.promptTokens,
+    completionTokens: run.completionTokens,
+    cachedTokens: run.cachedTokens,
+    notes: [...notes, ...run.notes],
+  };
+}

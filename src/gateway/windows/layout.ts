@@ -1,0 +1,168 @@
+/** How a request is cut into windows: what stands first, how much fits, which windows are asked. */
+import { createHash } from 'node:crypto';
+import type { BoundedCache } from '../../core/bounded-cache.ts';
+import { SluiceError } from '../../core/errors.ts';
+import type { WindowLayout, WindowStrategy } from '../../core/window-words.ts';
+import type { TextWindow, WindowTools } from '../../context/windows/types.ts';
+import type { Config } from '../../config/types.ts';
+import { leadingQuestion } from './bodies.ts';
+import type { WindowRequest } from './request.ts';
+
+/** Tokens of a chat template around one message, and around all of them. */
+const perMessage = 8;
+const around = 16;
+/** Room for an answer whose length the client does not limit. */
+const usualAnswer = 256;
+/** Windows of fewer tokens than this are not worth a request. */
+const leastWindow = 48;
+/** Budgets go in such steps, so that questions of about the same length cut a text alike. */
+const step = 32;
+/** A question shorter than a few cache blocks is not worth moving. */
+const worthMoving = 48;
+
+export interface Rules {
+  readonly config: Config['windows'];
+  readonly tools: WindowTools;
+  /** The local tokenizer. */
+  readonly count: (text: string) => number;
+  /** Tokens of the backend for one of the local tokenizer's. */
+  readonly scale: number;
+  /** Context window of the backend. */
+  readonly limit: number;
+  readonly strategy: WindowStrategy;
+  readonly layout: WindowLayout;
+  /** Windows wanted by the client; null = as few as possible. */
+  readonly wanted: number | null;
+}
+
+export interface Cut {
+  readonly windows: readonly (TextWindow & { readonly relevance: number })[];
+  /** Indexes of the windows that are asked, in the order of the text; the others are left out. */
+  readonly asked: readonly number[];
+  /** Tokens that the prompts of all windows begin with. */
+  readonly sharedTokens: number;
+  /** Tokens that a prompt of records may have, records included. */
+  readonly roomTokens: number;
+  readonly recordTokens: number;
+}
+
+/** @throws SluiceError WINDOW_TOO_SMALL when the frame leaves no room for text */
+export function cutWindows(request: WindowRequest, rules: Rules): Cut {
+  const { config, tools, count, limit, scale, wanted, strategy } = rules;
+  const { materials } = request;
+  const tokens = (texts: readonly string[]): number =>
+    Math.ceil(texts.reduce((sum, text) => sum + count(text), 0) * scale);
+  const overhead = around + perMessage * request.messages;
+  const ahead = rules.layout === 'question-first' ? tokens([leadingQuestion(request)]) : 0;
+  const tails = tokens(request.regions.map(({ tail }) => tail));
+  const frame = tokens(request.frame) + ahead + tails + overhead;
+  const recordTokens = Math.min(config.record_tokens, Math.floor(limit / 4));
+  const answer = Math.min(request.maxTokens ?? usualAnswer, Math.floor(limit / 4));
+  const system = tokens(request.system) + overhead;
+  const { before, after } = tools.recordPrompt(leadingQuestion(request));
+  const instruction = tokens([before, after]);
+  const forAnswer = limit - frame - Math.max(answer, Math.min(config.answer_tokens, limit / 4));
+  const forRecord = limit - system - instruction - recordTokens;
+  const room = Math.floor(strategy === 'reduce' ? Math.min(forAnswer, forRecord) : forAnswer);
+  if (room < leastWindow) {
+    const message = `A window of ${limit} tokens has ${Math.max(0, room)} left for text beside the ${frame} tokens around it and the answer; at least ${leastWindow} are needed`;
+    throw new SluiceError('WINDOW_TOO_SMALL', message);
+  }
+  const budget = Math.floor(Math.max(leastWindow, room - (room % step)) / scale);
+  const windows = split(request, rules, Math.max(1, budget));
+  const texts = windows.map(({ pieces }) => tools.render(materials, pieces));
+  const relevance = tools.relevance(texts, leadingQuestion(request));
+  const scored = windows.map((window, at) => ({ ...window, relevance: relevance[at] ?? 0 }));
+  const own =
+    strategy === 'reduce' ? instruction + system + recordTokens : frame + config.answer_tokens;
+  const mostWindows = Math.min(config.max_windows, wanted ?? config.max_windows);
+  return {
+    windows: scored,
+    asked: affordable(scored, {
+      mostWindows,
+      tokens: config.max_total_tokens - limit,
+      costOf: (window) => Math.ceil(window.tokens * scale) + own,
+    }),
+    sharedTokens: sharedTokens(request, rules, { instruction, system, tokens }),
+    roomTokens: Math.floor((limit - system - answer) / scale),
+    recordTokens,
+  };
+}
+
+function split(request: WindowRequest, rules: Rules, budget: number): readonly TextWindow[] {
+  const { tools, count, wanted } = rules;
+  try {
+    return tools.split(request.materials, { budget, windows: wanted, count });
+  } catch (error) {
+    if (!SluiceError.isInstance(error)) throw error;
+    throw new SluiceError('WINDOW_TOO_SMALL', error.message, { cause: error });
+  }
+}
+
+/** Of too many windows the most relevant ones, as far as the caps allow. */
+function affordable(
+  windows: Cut['windows'],
+  caps: {
+    readonly mostWindows: number;
+    readonly tokens: number;
+    readonly costOf: (window: TextWindow) => number;
+  },
+): number[] {
+  const order = windows
+    .map(({ relevance }, at) => ({ relevance, at }))
+    .sort((a, b) => b.relevance - a.relevance || a.at - b.at);
+  const asked: number[] = [];
+  let spent = 0;
+  for (const { at } of order) {
+    const window = windows[at];
+    if (window === undefined || asked.length >= caps.mostWindows) break;
+    const cost = caps.costOf(window);
+    if (spent + cost > caps.tokens) continue;
+    spent += cost;
+    asked.push(at);
+  }
+  return asked.sort((a, b) => a - b);
+}
+
+/** What stands in front of the first document, and in front of that what is put there. */
+function sharedTokens(
+  request: WindowRequest,
+  { strategy, layout }: Rules,
+  known: {
+    readonly instruction: number;
+    readonly system: number;
+    readonly tokens: (texts: readonly string[]) => number;
+  },
+): number {
+  const moved = layout === 'question-first';
+  if (strategy === 'reduce') return known.system + (moved ? known.instruction : 0);
+  const ahead = known.tokens(request.ahead);
+  return ahead + (moved ? known.tokens([leadingQuestion(request)]) : 0);
+}
+
+/**
+ * What repeats decides: a text that was read in windows before will be asked about again, so it goes first; else what
+ * all windows of this request have in common does, where that is more than a few cache blocks.
+ * @param seen texts that were read in windows before
+ */
+export function layoutFor(
+  request: WindowRequest,
+  options: {
+    readonly configured: WindowLayout | 'auto';
+    readonly strategy: WindowStrategy;
+    readonly tenant: string;
+    readonly seen: BoundedCache<true>;
+    readonly count: (text: string) => number;
+  },
+): WindowLayout {
+  const { configured, strategy, seen, count } = options;
+  const hash = createHash('sha256').update(`${options.tenant}\n`);
+  for (const { text } of request.materials) hash.update(text).update('\0');
+  const key = hash.digest('base64url');
+  const repeats = seen.get(key) === true;
+  seen.set(key, true);
+  if (configured !== 'auto') return configured;
+  if (repeats) return 'text-first';
+  const moved = strategy === 'reduce' ? worthMoving : count(leadingQuestion(request));
+  return moved >= worthMoving ? 'question-first' : 'text-first';
+}
