@@ -1,6 +1,12 @@
 /** A request on its way in windows: questions side by side, then the answer through the same handler. */
+import { SluiceError } from '../../core/errors.ts';
 import { TooLong } from '../../core/too-long.ts';
-import type { WindowCause, WindowsReport, WindowState } from '../../core/window-words.ts';
+import type {
+  WindowCause,
+  WindowsReport,
+  WindowState,
+  WindowStrategy,
+} from '../../core/window-words.ts';
 import type {
   Backend,
   ForwardHandle,
@@ -23,6 +29,7 @@ import { placesOf, type WindowRequest } from './request.ts';
 export interface FlightPlan {
   readonly request: WindowRequest;
   readonly cause: WindowCause;
+  readonly strategy: WindowStrategy;
   /** Rules for a scale and a limit; called again when the first window was refused. */
   readonly rulesFor: (learned: { readonly scale: number; readonly limit: number }) => Rules;
   readonly scale: number;
@@ -98,8 +105,7 @@ export class WindowFlight implements ForwardHandle {
   }> {
     let { scale, limit } = plan;
     for (let tries = 0; ; tries++) {
-      const rules = plan.rulesFor({ scale, limit });
-      const cut = cutWindows(plan.request, rules);
+      const { rules, cut } = cutFor(plan, plan.rulesFor({ scale, limit }));
       if (cut.asked.length === 0) throw new Error('windows.max_total_tokens allows no window');
       const windows = cut.asked.flatMap((at) => cut.windows[at] ?? []);
       const { tools, layout } = rules;
@@ -109,7 +115,7 @@ export class WindowFlight implements ForwardHandle {
         return { run: await tools.run(job, this.#ask(composer)), cut, rules, composer };
       } catch (error) {
         if (!(error instanceof TooLong) || tries === mostCuts) throw error;
-        scale *= grown(error, limit);
+        scale *= grown(error, { limit, prompt: cut.longestTokens });
         limit = Math.min(limit, error.limit ?? limit);
       }
     }
@@ -230,15 +236,31 @@ function stopAt(text: string, stops: readonly string[]): number | null {
   return found.length === 0 ? null : Math.min(...found);
 }
 
+/** Where records leave no room for text, windows that answer by themselves may. */
+function cutFor(plan: FlightPlan, rules: Rules): { readonly rules: Rules; readonly cut: Cut } {
+  try {
+    return { rules, cut: cutWindows(plan.request, rules) };
+  } catch (error) {
+    const tight = SluiceError.isInstance(error) && error.code === 'WINDOW_TOO_SMALL';
+    if (!tight || rules.strategy !== 'reduce') throw error;
+    const other: Rules = { ...rules, strategy: 'select' };
+    return { rules: other, cut: cutWindows(plan.request, other) };
+  }
+}
+
 /** How much longer a prompt was than it was believed to be. */
-function grown({ prompt, limit: told }: TooLong, believed: number): number {
-  const limit = Math.min(believed, told ?? believed);
-  // Some servers stop counting at their limit.
-  return Math.max(1.15, prompt === null ? 1.3 : (prompt / limit) * 1.05);
+function grown(
+  told: TooLong,
+  believed: { readonly limit: number; readonly prompt: number },
+): number {
+  const counted = told.prompt === null ? 1 : (told.prompt / believed.prompt) * 1.02;
+  // A lower limit explains it; otherwise the count was wrong, and some servers stop counting at their limit.
+  const lowered = told.limit !== null && told.limit < believed.limit;
+  return Math.max(lowered ? 1 : 1.15, counted);
 }
 
 function reportOf(
-  { request, cause, notes }: FlightPlan,
+  { request, cause, notes, strategy }: FlightPlan,
   { run, cut, rules }: { readonly run: WindowRun; readonly cut: Cut; readonly rules: Rules },
 ): WindowsReport {
   const stateOf = (at: number): WindowOutcome | null => run.outcomes[cut.asked.indexOf(at)] ?? null;
@@ -266,6 +288,10 @@ function reportOf(
     promptTokens: run.promptTokens,
     completionTokens: run.completionTokens,
     cachedTokens: run.cachedTokens,
-    notes: [...notes, ...run.notes],
+    notes: [
+      ...notes,
+      ...(rules.strategy === strategy ? [] : [`no-room-for-${strategy}`]),
+      ...run.notes,
+    ],
   };
 }

@@ -44,6 +44,8 @@ export interface Cut {
   /** Tokens that a prompt of records may have, records included. */
   readonly roomTokens: number;
   readonly recordTokens: number;
+  /** Tokens of the longest prompt of a window, as believed. */
+  readonly longestTokens: number;
 }
 
 /** @throws SluiceError WINDOW_TOO_SMALL when the frame leaves no room for text */
@@ -76,8 +78,10 @@ export function cutWindows(request: WindowRequest, rules: Rules): Cut {
   const own =
     strategy === 'reduce' ? instruction + system + recordTokens : frame + config.answer_tokens;
   const mostWindows = Math.min(config.max_windows, wanted ?? config.max_windows);
+  const longest = Math.max(0, ...windows.map((window) => window.tokens)) * scale;
   return {
     windows: scored,
+    longestTokens: longest + (strategy === 'reduce' ? instruction + system : frame),
     asked: affordable(scored, {
       mostWindows,
       tokens: config.max_total_tokens - limit,

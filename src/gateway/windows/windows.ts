@@ -137,6 +137,7 @@ class WindowService implements WindowKeeper {
     return {
       request,
       cause: facts.cause,
+      strategy,
       scale,
       // On demand, where nobody knows a limit, nothing limits a window but its share.
       limit: Number.isFinite(limit) ? Math.floor(limit) : total + 4096,

@@ -1,0 +1,419 @@
+/** Requests that do not fit, end to end: through the server, the gateway, and a server that refuses. */
+import assert from 'node:assert/strict';
+import { test, type TestContext } from 'node:test';
+import type { RequestReport } from '../../src/core/report.ts';
+import { startWindowProxy, type WindowProxy } from '../helpers/window-proxy.ts';
+import type { SmallModelOptions } from '../helpers/small-model.ts';
+
+/** Ten documents of about 80 tokens; one of them has the answer. */
+const documents = Array.from({ length: 10 }, (_, at) =>
+  Array.from(
+    { length: 4 },
+    (_, line) =>
+      `Harbour ${at} got its ${['pier', 'crane', 'light', 'wall'][line]} in ${1900 + at * 10 + line} from builder ${'ABCDEFGHIJ'[at]}.`,
+  ).join(' '),
+);
+const question = 'When did harbour 7 get its crane?';
+const content = `${documents.map((text) => `<document>\n${text}\n</document>`).join('\n')}\n\n${question}`;
+const chat = (changes: object = {}): object => ({
+  model: 'small',
+  max_tokens: 20,
+  messages: [
+    { role: 'system', content: 'Answer briefly.' },
+    { role: 'user', content },
+  ],
+  ...changes,
+});
+const completion = (changes: object = {}): object => ({
+  model: 'small',
+  max_tokens: 20,
+  prompt: `${documents.map((text, at) => `Document [${at + 1}] ${text}`).join('\n\n')}\n\nQuestion: ${question}\nAnswer:`,
+  ...changes,
+});
+
+/** Knows the answer only where the text has it. */
+const reader: SmallModelOptions['answer'] = ({ text, body }) => {
+  const knows = text.includes('Harbour 7 got its crane in 1971');
+  const record = text.includes('Confidence Score: a number');
+  if (record && !text.includes('Below are records')) {
+    return knows
+      ? { text: 'Extracted Information: crane in 1971\nAnswer: 1971\nConfidence Score: 5' }
+      : { text: '[NO INFORMATION]' };
+  }
+  if (text.includes('Below are records')) {
+    return { text: text.includes('1971') ? 'In 1971, so the records.' : 'No idea.' };
+  }
+  void body;
+  return knows
+    ? { text: 'In 1971.', logProbability: -0.05 }
+    : { text: 'In 1899 maybe.', logProbability: -1.5 };
+};
+
+async function post(
+  proxy: WindowProxy,
+  path: string,
+  body: object,
+  headers: Record<string, string> = {},
+): Promise<{ status: number; headers: Headers; text: string }> {
+  const response = await fetch(`${proxy.url}${path}`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json', ...headers },
+    body: JSON.stringify(body),
+  });
+  return { status: response.status, headers: response.headers, text: await response.text() };
+}
+
+const start = (t: TestContext, options: Partial<Parameters<typeof startWindowProxy>[1]> = {}) =>
+  startWindowProxy(t, { window: 500, answer: reader, ...options });
+
+function reportOf(proxy: WindowProxy, headers: Headers): RequestReport {
+  const report = proxy.gateway.report(headers.get('x-sluice-request-id') ?? '', 'default');
+  assert.ok(report !== null);
+  return report;
+}
+
+/** Every character of every document is in exactly one window. */
+function coversAll(report: RequestReport, pointer: string, whole: string): void {
+  const places = report.windows!.windows.flatMap((window) => window.places);
+  const read = places
+    .filter((place) => place.pointer === pointer)
+    .map(({ start, end }) => whole.slice(start, end))
+    .join('\n');
+  for (const text of documents) assert.ok(read.includes(text), 'a document is missing');
+}
+
+for (const strategy of ['select', 'vote', 'reduce'] as const) {
+  test(`${strategy}: a chat that does not fit is answered, every text read`, async (t) => {
+    const proxy = await start(t, { config: { windows: { strategy } } });
+    const { status, headers, text } = await post(proxy, '/v1/chat/completions', chat());
+    assert.equal(status, 200, text);
+    assert.match(JSON.parse(text).choices[0].message.content, /In 1971/);
+    assert.ok(
+      proxy.model.asked.every(({ refused }) => !refused),
+      'nothing was refused',
+    );
+    const report = reportOf(proxy, headers);
+    const { windows } = report;
+    assert.equal(windows?.cause, 'too-long');
+    assert.equal(windows?.strategy, strategy);
+    assert.equal(windows?.calls, proxy.model.asked.length);
+    assert.ok(windows.windows.length >= 2);
+    assert.match(headers.get('x-sluice-windows') ?? '', new RegExp(`^${strategy};n=\\d+;asked=`));
+    coversAll(report, '/messages/1/content', content);
+    const chosen = windows.windows.filter(({ state }) => state === 'chosen');
+    const [place] = chosen
+      .flatMap(({ places }) => places)
+      .filter(({ start, end }) => content.slice(start, end).includes('1971'));
+    assert.ok(place !== undefined, 'the window with the answer was chosen');
+    assert.equal(report.reuse, null, 'nothing is learned about the prompt that was never sent');
+    assert.equal(proxy.model.asked.at(-1)?.body['max_tokens'], 20, "the client's own request");
+  });
+}
+
+test('completions: the frame stays, the text is in windows', async (t) => {
+  const proxy = await start(t);
+  const { status, headers, text } = await post(proxy, '/v1/completions', completion());
+  assert.equal(status, 200, text);
+  assert.equal(JSON.parse(text).choices[0].text, 'In 1971.');
+  assert.equal(reportOf(proxy, headers).windows?.strategy, 'select');
+  for (const { text: prompt } of proxy.model.asked) {
+    assert.ok(prompt.endsWith(`\n\nQuestion: ${question}\nAnswer:`), prompt.slice(-80));
+    assert.match(prompt, /^Document \[\d+\] Harbour/);
+  }
+});
+
+test('the final stage streams in the shape of its dialect', async (t) => {
+  const proxy = await start(t);
+  for (const [path, body] of [
+    ['/v1/chat/completions', chat({ stream: true })],
+    ['/v1/completions', completion({ stream: true })],
+  ] as const) {
+    const { status, headers, text } = await post(proxy, path, body);
+    assert.equal(status, 200);
+    assert.match(headers.get('content-type') ?? '', /event-stream/);
+    const events = text.split('\n\n').filter((event) => event.startsWith('data: {'));
+    const said = events
+      .map((event) => JSON.parse(event.slice(6)).choices[0])
+      .map((choice) => choice?.delta?.content ?? choice?.text ?? '')
+      .join('');
+    assert.match(said, /In 1971/);
+    assert.ok(text.endsWith('data: [DONE]\n\n'));
+    assert.equal(reportOf(proxy, headers).usage?.completionTokens, events.length - 1);
+  }
+});
+
+test('nbce: token by token from the surest window, streamed as it comes', async (t) => {
+  const words = ['In', ' 1971', '.', ''];
+  const answer: SmallModelOptions['answer'] = ({ text }) => {
+    const knows = text.includes('Harbour 7 got its crane in 1971');
+    const said = text.split('Answer:').at(-1) ?? '';
+    const next = words[said.split(/(?= )|(?=\.)/).filter((word) => word !== '').length] ?? '';
+    return { top: knows ? { [next]: -0.02, ' no': -4 } : { ' maybe': -0.7, ' perhaps': -0.7 } };
+  };
+  const proxy = await start(t, { answer, config: { windows: { strategy: 'nbce' } } });
+  const whole = await post(proxy, '/v1/completions', completion());
+  assert.equal(whole.status, 200, whole.text);
+  assert.equal(JSON.parse(whole.text).choices[0].text, 'In 1971.');
+  const streamed = await post(proxy, '/v1/completions', completion({ stream: true }));
+  const said = streamed.text
+    .split('\n\n')
+    .filter((event) => event.startsWith('data: {'))
+    .map((event) => JSON.parse(event.slice(6)).choices[0].text)
+    .join('');
+  assert.equal(said, 'In 1971.');
+  const report = reportOf(proxy, whole.headers);
+  assert.equal(report.windows?.windows.filter(({ state }) => state === 'chosen').length, 1);
+  const inChat = await post(proxy, '/v1/chat/completions', chat());
+  assert.deepEqual(reportOf(proxy, inChat.headers).windows?.notes, ['nbce-needs-completions']);
+});
+
+test('what fits is not touched, and windows only act where they are allowed', async (t) => {
+  const fits = await start(t, { window: 5000 });
+  const plain = await post(fits, '/v1/chat/completions', chat());
+  assert.equal(plain.headers.get('x-sluice-windows'), null);
+  assert.equal(fits.model.asked.length, 1);
+  const refusing = await start(t, { config: { windows: { mode: 'off' } } });
+  const off = await post(refusing, '/v1/chat/completions', chat());
+  assert.equal(off.status, 400);
+  assert.match(off.text, /maximum context length/);
+  const asked = await post(refusing, '/v1/chat/completions', chat(), {
+    'x-sluice-windows': 'auto',
+  });
+  assert.equal(asked.status, 400);
+  assert.match(asked.headers.get('x-sluice-skipped') ?? '', /windows-off;n=1/);
+  const onDemand = await start(t, { config: { windows: { mode: 'asked' } } });
+  assert.equal((await post(onDemand, '/v1/chat/completions', chat())).status, 400);
+  const wish = { 'x-sluice-windows': 'auto' };
+  assert.equal((await post(onDemand, '/v1/chat/completions', chat(), wish)).status, 200);
+  const usual = await start(t);
+  const without = await post(usual, '/v1/chat/completions', chat(), { 'x-sluice-windows': 'off' });
+  assert.equal(without.status, 400);
+});
+
+test('so many windows on demand, though it would fit', async (t) => {
+  const proxy = await start(t, { window: 5000 });
+  const { status, headers } = await post(proxy, '/v1/chat/completions', chat(), {
+    'x-sluice-windows': '3',
+  });
+  assert.equal(status, 200);
+  const { windows } = reportOf(proxy, headers);
+  assert.equal(windows?.cause, 'asked');
+  assert.ok(windows.windows.length >= 3 && windows.windows.length <= 4);
+  assert.equal(windows.windows.filter(({ state }) => state !== 'left-out').length, 3);
+});
+
+test('windows that cannot hold the text: the most relevant are read, the rest is told with offsets', async (t) => {
+  const proxy = await start(t, { config: { windows: { max_windows: 1 } } });
+  const { status, headers, text } = await post(proxy, '/v1/chat/completions', chat());
+  assert.equal(status, 200);
+  assert.match(text, /1971/);
+  const { windows, skipped } = reportOf(proxy, headers);
+  const left = windows!.windows.filter(({ state }) => state === 'left-out');
+  assert.equal(left.length, windows!.windows.length - 1);
+  assert.ok(left.length > 0 && left.every(({ places }) => places.length > 0));
+  assert.equal(skipped['window-left-out'], left.length);
+  assert.match(
+    headers.get('x-sluice-skipped') ?? '',
+    new RegExp(`window-left-out;n=${left.length}`),
+  );
+});
+
+test('a cap on tokens leaves windows out as well', async (t) => {
+  const proxy = await start(t, {
+    config: { windows: { max_total_tokens: 1200, strategy: 'select' } },
+  });
+  const { headers } = await post(proxy, '/v1/chat/completions', chat());
+  const sent = proxy.model.asked.reduce((sum, { tokens }) => sum + tokens, 0);
+  assert.ok(sent <= 1200, String(sent));
+  assert.ok((reportOf(proxy, headers).skipped['window-left-out'] ?? 0) > 0);
+});
+
+test('a backend that lies about its limit: the lower one is learned, nothing is refused again', async (t) => {
+  const proxy = await start(t, { told: 4000 });
+  const first = await post(proxy, '/v1/chat/completions', chat());
+  assert.equal(first.status, 200, first.text);
+  assert.match(first.text, /1971/);
+  assert.equal(reportOf(proxy, first.headers).windows?.cause, 'refused');
+  assert.deepEqual(
+    proxy.model.asked.map(({ refused }) => refused).filter(Boolean).length,
+    1,
+    'one refusal, then windows',
+  );
+  assert.equal(proxy.gateway.backend.capabilities.contextWindow, 500);
+  const second = await post(proxy, '/v1/chat/completions', chat());
+  assert.equal(reportOf(proxy, second.headers).windows?.cause, 'too-long');
+  assert.equal(proxy.model.asked.filter(({ refused }) => refused).length, 1);
+});
+
+test('a backend that tells no limit is believed when it refuses', async (t) => {
+  const proxy = await start(t, { told: null });
+  const { status, headers } = await post(proxy, '/v1/chat/completions', chat());
+  assert.equal(status, 200);
+  assert.equal(reportOf(proxy, headers).windows?.cause, 'refused');
+});
+
+test('a window that was refused is cut again, smaller', async (t) => {
+  // It counts two for one.
+  const proxy = await start(t, {
+    told: 900,
+    window: 500,
+    config: { windows: { limit_tokens: 900 } },
+  });
+  const long = chat({
+    messages: [{ role: 'user', content: content.replace(documents[0]!, documents.join(' ')) }],
+  });
+  const { status, text } = await post(proxy, '/v1/chat/completions', long);
+  assert.equal(status, 200, text);
+  assert.match(text, /1971/);
+});
+
+test('windows smaller than what stands around them: the refusal comes back, nothing is lost', async (t) => {
+  const proxy = await start(t, { window: 120 });
+  const long = chat({
+    messages: [
+      { role: 'system', content: 'Answer briefly and kindly. '.repeat(30) },
+      { role: 'user', content },
+    ],
+  });
+  const { status, headers, text } = await post(proxy, '/v1/chat/completions', long);
+  assert.equal(status, 400);
+  assert.match(text, /maximum context length is 120/);
+  assert.match(headers.get('x-sluice-skipped') ?? '', /windows-unfit;n=1/);
+  assert.equal(proxy.model.asked.length, 1, 'asked once, as it came');
+});
+
+test('requests with tools keep their refusal: clients compact them themselves', async (t) => {
+  const proxy = await start(t);
+  const tools = [{ type: 'function', function: { name: 'look', parameters: {} } }];
+  const { status, headers } = await post(proxy, '/v1/chat/completions', chat({ tools }));
+  assert.equal(status, 400);
+  assert.match(headers.get('x-sluice-skipped') ?? '', /windows-unfit/);
+});
+
+test('a window that fails is named; the others answer', async (t) => {
+  const answer: SmallModelOptions['answer'] = (prompt) =>
+    prompt.text.includes('Harbour 2 got its pier') ? { status: 503 } : reader(prompt);
+  const proxy = await start(t, { answer });
+  const { status, headers, text } = await post(proxy, '/v1/completions', completion());
+  assert.equal(status, 200, text);
+  assert.match(text, /1971/);
+  const { windows, skipped } = reportOf(proxy, headers);
+  const failed = windows!.windows.filter(({ state }) => state === 'failed');
+  assert.equal(failed.length, 1);
+  assert.equal(failed[0]?.error, 'HTTP 503');
+  assert.equal(skipped['window-failed'], 1);
+});
+
+test('when every window fails the request goes out as it came', async (t) => {
+  const proxy = await start(t, { answer: () => ({ status: 503 }) });
+  const { status, headers } = await post(proxy, '/v1/completions', completion());
+  assert.equal(status, 400, 'its own refusal');
+  assert.match(headers.get('x-sluice-skipped') ?? '', /window-failed;n=1/);
+});
+
+test('the first window goes alone, the others side by side, never more than allowed', async (t) => {
+  const answer: SmallModelOptions['answer'] = (prompt) => ({ ...reader(prompt), delayMs: 30 });
+  const proxy = await start(t, { answer, window: 320, config: { windows: { concurrency: 2 } } });
+  await post(proxy, '/v1/completions', completion());
+  assert.equal(proxy.model.mostAtOnce(), 2);
+});
+
+test('a client that goes away takes all windows with it', async (t) => {
+  const answer: SmallModelOptions['answer'] = ({ text }) =>
+    text.includes('Harbour 0 got its pier') ? { text: 'x' } : { text: 'y', delayMs: 60_000 };
+  const proxy = await start(t, { answer });
+  const controller = new AbortController();
+  const asking = fetch(`${proxy.url}/v1/completions`, {
+    method: 'POST',
+    body: JSON.stringify(completion()),
+    headers: { 'content-type': 'application/json' },
+    signal: controller.signal,
+  }).catch(() => null);
+  while (proxy.model.asked.length < 3) await new Promise((resolve) => setTimeout(resolve, 10));
+  const before = proxy.model.upstream.requests.filter(({ url }) => url === '/v1/completions');
+  controller.abort();
+  await asking;
+  await Promise.all(before.map(({ closed }) => closed));
+  const asked = proxy.model.asked.length;
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  assert.equal(proxy.model.asked.length, asked, 'nothing more is asked');
+});
+
+test('text-first when the same text comes again, question-first when the question is long', async (t) => {
+  const proxy = await start(t, { config: { windows: { strategy: 'select' } }, window: 700 });
+  const asking = `${question} ${'Consider every harbour with care and name the year alone. '.repeat(6)}`;
+  const long = chat({ messages: [{ role: 'user', content: content.replace(question, asking) }] });
+  const first = reportOf(proxy, (await post(proxy, '/v1/chat/completions', long)).headers);
+  assert.equal(first.windows?.layout, 'question-first');
+  const prompts = proxy.model.asked.map(({ text }) => text);
+  const shared = commonPrefix(prompts);
+  assert.ok(shared.includes(asking.trim()), 'all windows begin with the question');
+  const again = reportOf(proxy, (await post(proxy, '/v1/chat/completions', long)).headers);
+  assert.equal(again.windows?.layout, 'text-first');
+});
+
+function commonPrefix(texts: readonly string[]): string {
+  const [first = ''] = texts;
+  let length = first.length;
+  for (const text of texts) {
+    let at = 0;
+    while (at < length && text[at] === first[at]) at += 1;
+    length = at;
+  }
+  return first.slice(0, length);
+}
+
+test('compression comes first: what fits then goes out in one piece', async (t) => {
+  const proxy = await start(t, {
+    window: 560,
+    config: { compress: { method: 'extractive', rate: 0.3, min_tokens: 20, when: 'always' } },
+  });
+  const { status, headers, text } = await post(proxy, '/v1/chat/completions', chat());
+  assert.equal(status, 200, text);
+  assert.equal(headers.get('x-sluice-windows'), null);
+  assert.equal(headers.get('x-sluice-decision'), 'compressed');
+  assert.equal(proxy.model.asked.length, 1);
+});
+
+test('POST /v1/windows answers a question about a text of any length', async (t) => {
+  const proxy = await start(t);
+  const body = { context: documents, question, model: 'small', max_tokens: 20 };
+  for (const strategy of ['select', 'vote', 'reduce'] as const) {
+    const { status, text } = await post(proxy, '/v1/windows', { ...body, strategy });
+    assert.equal(status, 200, text);
+    const answer = JSON.parse(text);
+    assert.match(answer.answer, /In 1971/);
+    assert.equal(answer.windows.strategy, strategy);
+    assert.ok(answer.windows.windows.length >= 2);
+  }
+  const short = await post(proxy, '/v1/windows', { text: documents[7], question });
+  assert.equal(JSON.parse(short.text).windows, null);
+  const api = await post(proxy, '/v1/windows', { ...body, api: 'completions' });
+  assert.match(JSON.parse(api.text).answer, /In 1971/);
+});
+
+test('POST /v1/windows says what is wrong', async (t) => {
+  const proxy = await start(t, { window: 100 });
+  const ask = async (body: object) => {
+    const answer = await post(proxy, '/v1/windows', body);
+    return { status: answer.status, problem: JSON.parse(answer.text) };
+  };
+  for (const [body, detail] of [
+    [{ question }, /'text' and 'context'/],
+    [{ text: 'a', context: ['b'], question }, /'text' and 'context'/],
+    [{ text: 'a' }, /Field 'question'/],
+    [{ text: 'a', question, strategy: 'guess' }, /Field 'strategy'/],
+    [{ text: 'a', question, windows: 0 }, /Field 'windows'/],
+    [{ text: 'a', question, window: 3 }, /Unknown field 'window'/],
+  ] as const) {
+    const { status, problem } = await ask(body);
+    assert.equal(status, 400);
+    assert.match(problem.detail, detail);
+  }
+  const instruction = 'Answer briefly and kindly. '.repeat(30);
+  const tight = await ask({ context: documents, question, instruction });
+  assert.deepEqual([tight.status, tight.problem.code], [422, 'WINDOW_TOO_SMALL']);
+  const failing = await start(t, { answer: () => ({ status: 401 }) });
+  const rejected = await post(failing, '/v1/windows', { text: documents[0], question });
+  assert.deepEqual([rejected.status, JSON.parse(rejected.text).code], [502, 'UPSTREAM_REJECTED']);
+});
