@@ -106,6 +106,12 @@ async function finished({ url }: Engine): Promise<number> {
   );
 }
 
+/** What Sluice itself counted: modes and miss reasons. */
+async function reuseOf(url: string): Promise<object> {
+  const stats = (await (await fetch(`${url}/v1/stats`)).json()) as { reuse?: unknown };
+  return { reuse: stats.reuse };
+}
+
 async function replay(options: {
   readonly python: string;
   readonly program: string;
@@ -174,7 +180,8 @@ async function main(): Promise<void> {
           });
           const after = await Promise.all(engines.map(finished));
           const split = after.map((count, at) => count - (before[at] ?? 0));
-          rows.push({ round, ...result, split });
+          const reuse = router === sluice ? await reuseOf(url) : {};
+          rows.push({ round, ...result, split, ...reuse });
           process.stdout.write(`${JSON.stringify(rows.at(-1))}\n`);
         } finally {
           await stop(child);

@@ -1,6 +1,6 @@
 /** One generation: prompt to engine, tokens to text, text to the dialect's answer. */
 import { randomUUID } from 'node:crypto';
-import type { Engine, GenerateEvents } from '../engine/types.ts';
+import type { GenerateEvents, TextEngine } from '../engine/types.ts';
 import type { Output } from './embedded-output.ts';
 import { DialectError, type TextRequest } from './embedded-request.ts';
 import {
@@ -13,14 +13,20 @@ import {
 } from './embedded-response.ts';
 import { createTextStream, type TextStream } from './embedded-text.ts';
 
+function idsOf({ prompt }: TextRequest, engine: TextEngine): Uint32Array {
+  if ('text' in prompt) return engine.textIds(prompt.text);
+  if ('ids' in prompt) return Uint32Array.from([...engine.textIds(''), ...prompt.ids]);
+  try {
+    return engine.chatIds(prompt.messages);
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    throw new DialectError(400, why, { param: 'messages' });
+  }
+}
+
 /** Prompt ids with BOS; refuses what does not fit. @throws DialectError 400 context_length_exceeded */
-function promptIds(request: TextRequest, engine: Engine): Uint32Array {
-  const ids =
-    typeof request.prompt === 'string'
-      ? engine.tokenizer.encode(request.prompt).ids
-      : request.prompt;
-  const bos = engine.bosId === null ? [] : [engine.bosId];
-  const prompt = Uint32Array.from([...bos, ...ids]);
+function promptIds(request: TextRequest, engine: TextEngine): Uint32Array {
+  const prompt = idsOf(request, engine);
   if (prompt.some((id) => id >= engine.tokenizer.vocabularySize)) {
     throw new DialectError(
       400,
@@ -42,7 +48,7 @@ function promptIds(request: TextRequest, engine: Engine): Uint32Array {
 export function generate(
   request: TextRequest,
   output: Output,
-  engine: Engine,
+  engine: TextEngine,
   maxTokens: number,
 ): void {
   const prompt = promptIds(request, engine);
@@ -72,11 +78,14 @@ class Answer implements GenerateEvents {
   #completionTokens = 0;
   #cachedTokens = 0;
 
-  constructor(request: TextRequest, output: Output, engine: Engine, promptTokens: number) {
+  constructor(request: TextRequest, output: Output, engine: TextEngine, promptTokens: number) {
     this.#request = request;
     this.#output = output;
     this.#promptTokens = promptTokens;
-    this.#stream = createTextStream(engine.tokenizer, request.stop);
+    this.#stream = createTextStream(engine.tokenizer, [
+      ...request.stop,
+      ...(request.chat ? engine.chatStops : []),
+    ]);
     this.#facts = {
       id: `${request.chat ? 'chatcmpl' : 'cmpl'}-${randomUUID()}`,
       created: Math.floor(Date.now() / 1000),

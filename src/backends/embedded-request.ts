@@ -1,5 +1,5 @@
 /** Reading of OpenAI chat and completions bodies for the embedded engine; errors in the dialect's shape. */
-import { chatStops, renderChat } from '../engine/chat.ts';
+import type { ChatMessage } from '../engine/chat.ts';
 
 /** An answer that is not 200: status and OpenAI error object. */
 export class DialectError extends Error {
@@ -24,7 +24,10 @@ export class DialectError extends Error {
 /** What both dialects come down to. */
 export interface TextRequest {
   readonly chat: boolean;
-  readonly prompt: string | readonly number[];
+  readonly prompt:
+    | { readonly text: string }
+    | { readonly ids: readonly number[] }
+    | { readonly messages: readonly ChatMessage[] };
   readonly maxTokens: number | null;
   readonly temperature: number;
   readonly topP: number;
@@ -47,14 +50,14 @@ export function readTextRequest(bytes: Uint8Array, chat: boolean): TextRequest {
   const options = isRecord(body['stream_options']) ? body['stream_options'] : {};
   return {
     chat,
-    prompt: chat ? chatPrompt(body['messages']) : plainPrompt(body['prompt']),
+    prompt: chat ? { messages: chatMessages(body['messages']) } : plainPrompt(body['prompt']),
     maxTokens:
       numberField(body, chat ? 'max_completion_tokens' : 'max_tokens', 1) ??
       numberField(body, 'max_tokens', 1),
     temperature: numberField(body, 'temperature', 0) ?? 1,
     topP: numberField(body, 'top_p', 0) ?? 1,
     seed: numberField(body, 'seed', null) ?? 0,
-    stop: [...stopField(body['stop']), ...(chat ? chatStops : [])],
+    stop: stopField(body['stop']),
     stream: body['stream'] === true,
     includeUsage: options['include_usage'] === true,
   };
@@ -113,14 +116,14 @@ function stopField(value: unknown): readonly string[] {
   throw new DialectError(400, 'stop must be a string or a list of strings', { param: 'stop' });
 }
 
-function plainPrompt(value: unknown): string | readonly number[] {
-  if (typeof value === 'string') return value;
+function plainPrompt(value: unknown): TextRequest['prompt'] {
+  if (typeof value === 'string') return { text: value };
   if (Array.isArray(value)) {
     const list: readonly unknown[] = value;
     const ids = list.filter((item): item is number => Number.isInteger(item));
-    if (list.length > 0 && ids.length === list.length) return ids;
+    if (list.length > 0 && ids.length === list.length) return { ids };
     const [only] = list;
-    if (list.length === 1 && typeof only === 'string') return only;
+    if (list.length === 1 && typeof only === 'string') return { text: only };
   }
   throw new DialectError(400, 'prompt must be one string or one list of token ids', {
     param: 'prompt',
@@ -129,12 +132,12 @@ function plainPrompt(value: unknown): string | readonly number[] {
 
 const roles: readonly string[] = ['system', 'developer', 'user', 'assistant', 'tool'];
 
-function chatPrompt(value: unknown): string {
+function chatMessages(value: unknown): readonly ChatMessage[] {
   if (!Array.isArray(value) || value.length === 0) {
     throw new DialectError(400, 'messages must be a non-empty list', { param: 'messages' });
   }
   const list: readonly unknown[] = value;
-  const messages = list.map((message, at) => {
+  return list.map((message, at) => {
     const role = isRecord(message) ? message['role'] : undefined;
     if (!isRecord(message) || typeof role !== 'string' || !roles.includes(role)) {
       throw new DialectError(400, `messages[${at}].role is not one of ${roles.join(', ')}`, {
@@ -143,7 +146,6 @@ function chatPrompt(value: unknown): string {
     }
     return { role, content: contentText(message['content'], at) };
   });
-  return renderChat(messages);
 }
 
 function contentText(content: unknown, at: number): string {

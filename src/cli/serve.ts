@@ -19,6 +19,7 @@ interface ServeFlags extends ConfigFlags {
   readonly port?: number;
   readonly upstream?: readonly string[];
   readonly backend?: string;
+  readonly model?: string;
   readonly method?: string;
   readonly rate?: number;
   /** false when `--no-compress` is given, else true. */
@@ -37,6 +38,7 @@ export function register(program: Command): void {
         backendSettings,
       ),
     )
+    .option('--model <path>', 'what the embedded backend serves: a model folder or a .gguf file')
     .addOption(methodOption())
     .option('--rate <share>', 'share of the tokens to keep', parseRate)
     .option('--no-compress', 'forward everything as it comes');
@@ -52,6 +54,7 @@ async function serve(flags: ServeFlags): Promise<void> {
       port: flags.port,
       upstream: flags.upstream,
       backend: flags.backend,
+      embedded: { model: flags.model },
       compress: {
         method: flags.method,
         rate: flags.rate,

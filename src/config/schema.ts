@@ -157,7 +157,9 @@ const embedded = z.strictObject({
   model: text
     .nullable()
     .default(null)
-    .describe('Folder of the model that the embedded backend serves; null = the shipped model.'),
+    .describe(
+      'What the embedded backend serves: the folder of a model like the shipped one, or a `.gguf` file (needs the package node-llama-cpp installed beside Sluice); null = the shipped model.',
+    ),
   max_tokens: z
     .int()
     .min(1)

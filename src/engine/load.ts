@@ -4,6 +4,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Worker } from 'node:worker_threads';
 import { SluiceError } from '../core/errors.ts';
+import { chatStops, renderChat, type ChatMessage } from './chat.ts';
 import { readManifest } from '../score/manifest.ts';
 import type { ModelManifest } from '../score/types.ts';
 import { siblingModule, startModuleWorker } from '../score/worker-thread.ts';
@@ -98,7 +99,8 @@ interface Settle<T> {
 class WorkerEngine implements Engine {
   readonly name: string;
   readonly tokenizer: Engine['tokenizer'];
-  readonly bosId: number | null;
+  readonly chatStops = chatStops;
+  readonly #begin: readonly number[];
   readonly contextLimit = contextLimit;
   readonly fingerprint: string;
   readonly #data: EngineWorkerData;
@@ -117,11 +119,19 @@ class WorkerEngine implements Engine {
   constructor(data: EngineWorkerData, manifest: ModelManifest, options: LoadEngineOptions) {
     this.name = manifest.name;
     this.tokenizer = loadTokenizer(options.folder);
-    this.bosId = manifest.bos_token_id;
+    this.#begin = manifest.bos_token_id === null ? [] : [manifest.bos_token_id];
     const weights = manifest.files['engine.onnx']?.sha256 ?? '';
     this.fingerprint = `${manifest.name}@${manifest.version}:${weights.slice(0, 16)}:${this.tokenizer.id}`;
     this.#data = data;
     this.#queue = options.queue;
+  }
+
+  textIds(text: string): Uint32Array {
+    return Uint32Array.from([...this.#begin, ...this.tokenizer.encode(text).ids]);
+  }
+
+  chatIds(messages: readonly ChatMessage[]): Uint32Array {
+    return this.textIds(renderChat(messages));
   }
 
   get failure(): string | null {

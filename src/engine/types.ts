@@ -1,6 +1,7 @@
 /** The embedded engine: one causal model, explicit KV cache, generation token by token. Plain data in and out. */
 import type { ErrorCode } from '../core/errors.ts';
 import type { TextTokenizer } from '../tokenize/types.ts';
+import type { ChatMessage } from './chat.ts';
 import type { RuntimeOptions } from './runtime.ts';
 
 /** Sizes that the graph inputs need; from the model's manifest. */
@@ -38,11 +39,16 @@ export interface GenerateEvents {
   onError(error: Error): void;
 }
 
-export interface Engine {
+/** What generates text from a prompt. */
+export interface TextEngine {
   readonly name: string;
   readonly tokenizer: TextTokenizer;
-  /** BOS id to put before a prompt, or null. */
-  readonly bosId: number | null;
+  /** A plain prompt, with the model's begin mark. */
+  textIds(text: string): Uint32Array;
+  /** A chat as the model reads it, up to the answer that it is to write. @throws Error what the chat template refuses */
+  chatIds(messages: readonly ChatMessage[]): Uint32Array;
+  /** Texts that end an answer of a chat besides the model's own end mark. */
+  readonly chatStops: readonly string[];
   /** Prompt and output together. */
   readonly contextLimit: number;
   /** Names weights and tokenizer. */
@@ -53,6 +59,12 @@ export interface Engine {
   start(): Promise<void>;
   /** Starts a generation; the returned function aborts it and frees its slot. @throws SluiceError QUEUE_FULL */
   generate(request: GenerateRequest, events: GenerateEvents): () => void;
+  /** Running requests fail with ABORTED. */
+  close(): Promise<void>;
+}
+
+/** The engine that runs our own graphs. */
+export interface Engine extends TextEngine {
   /**
    * Computes the KV of a prompt (as far as it is not cached) and writes it to a file.
    * @returns tokens written
@@ -65,8 +77,6 @@ export interface Engine {
    * @throws SluiceError REQUEST_INVALID when the file is damaged or of another model or scheme
    */
   restorePrefix(path: string): Promise<number>;
-  /** Ends the worker between two steps; running requests fail with ABORTED. */
-  close(): Promise<void>;
 }
 
 /** Messages to the worker. */

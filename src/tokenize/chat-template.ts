@@ -58,6 +58,25 @@ export function loadChatTemplate(
   };
 }
 
+/**
+ * A template given as text, as GGUF files hold it.
+ * @param tokens Texts of the special tokens that it may name
+ * @returns null when it uses what the renderer does not know
+ */
+export function chatTemplateOf(
+  source: string,
+  tokens: Readonly<Record<string, string>>,
+  now: () => Date = () => new Date(),
+): ChatTemplate | null {
+  const compiled = compile(source);
+  if (compiled === null) return null;
+  return {
+    contentFormat: () => compiled.format,
+    namesDeveloper: () => /(["'])developer\1/.test(source),
+    render: (input) => render(compiled, input, tokens, now),
+  };
+}
+
 function compile(source: string): Compiled | null {
   try {
     const program = parse(tokenize(source, { lstrip_blocks: true, trim_blocks: true }));

@@ -21,7 +21,7 @@ interface Generated {
 }
 
 function generate(text: string, options: Partial<GenerateRequest> = {}): Promise<Generated> {
-  const promptIds = Uint32Array.from([engine.bosId ?? 0, ...engine.tokenizer.encode(text).ids]);
+  const promptIds = engine.textIds(text);
   const ids: number[] = [];
   let cached = -1;
   return new Promise((resolve, reject) => {

@@ -151,8 +151,7 @@ function marginOf(logprobs: readonly number[]): number {
 }
 
 async function embedded(engine: Engine, prompt: string): Promise<Omit<Continuation, 'margins'>> {
-  const bos = engine.bosId === null ? [] : [engine.bosId];
-  const promptIds = Uint32Array.from([...bos, ...engine.tokenizer.encode(prompt).ids]);
+  const promptIds = engine.textIds(prompt);
   const ids = await new Promise<number[]>((resolve, reject) => {
     const made: number[] = [];
     engine.generate(
