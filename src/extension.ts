@@ -2,5 +2,4 @@
 export { planExtension } from './context/extension/plan.ts';
 export type { ExtensionPlan, SchemePlan } from './context/extension/plan.ts';
 export { plotExtension } from './context/extension/plot.ts';
-export { planServers } from './context/extension/server-types.ts';
-export type { PlanServer, ServerPlan } from './context/extension/server-types.ts';
+export type { ServerPlan } from './context/extension/server-types.ts';

@@ -6,6 +6,7 @@ import type { Compressor } from './compress/types.ts';
 import { compressorSource } from './compressors.ts';
 import { parseConfig } from './config/load.ts';
 import type { Config } from './config/types.ts';
+import { planExtension } from './context/extension/plan.ts';
 import { systemClock } from './core/clock.ts';
 import { SluiceError } from './core/errors.ts';
 import type { BaselineName, MethodName } from './core/method.ts';
@@ -138,6 +139,7 @@ function serverOf(
     gateway,
     version,
     plan,
+    extend: planExtension,
     openapi: readFileSync(join(packageFolder, 'openapi.yaml'), 'utf8'),
     maxBodyBytes: config.limits.max_body_bytes,
     trustTenantHeader: config.tenant.trust_header,

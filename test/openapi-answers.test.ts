@@ -120,7 +120,26 @@ test('POST /v1/completions, /v1/explain and /compact', async () => {
   assert.equal((await call('POST /v1/explain', '/v1/explain', { messages })).status, 200);
 });
 
-test('POST /v1/plan, both forms', async () => {
+test('POST /v1/plan, the extension form', async () => {
+  const model = { model_type: 'llama', num_hidden_layers: 4, num_attention_heads: 4 };
+  const config = { ...model, hidden_size: 256, max_position_embeddings: 4096 };
+  for (const form of [
+    { model_config: config, length: 16384, server: 'vllm' },
+    { model_config: { ...config, intermediate_size: 512 }, length: 4096 },
+  ]) {
+    const { status, body } = await call('POST /v1/plan', '/v1/plan', form);
+    assert.equal(status, 200);
+    const { schemes } = body as { readonly schemes: readonly unknown[] };
+    assert.equal(schemes.length, form.length === 4096 ? 1 : 6);
+  }
+  const scaling = { rope_type: 'polar' };
+  const unknown = { model_config: { ...config, rope_scaling: scaling }, length: 8192 };
+  const refused = await call('POST /v1/plan', '/v1/plan', unknown);
+  assert.equal(refused.status, 400);
+  assert.match(JSON.stringify(refused.body), /rope_type .*polar.* is not known/);
+});
+
+test('POST /v1/plan, both forms of a conversation', async () => {
   const answer = { role: 'assistant', content: 'In 1987.' };
   const last = [...messages, answer, { role: 'user', content: 'And before?' }];
   const forms = [

@@ -8,7 +8,8 @@
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { planExtension, type PlanServer, type ServerPlan } from '../../src/extension.ts';
+import type { PlanServer } from '../../src/core/backend-kind.ts';
+import { planExtension, type ServerPlan } from '../../src/extension.ts';
 import { freePort, startEngine, stop } from '../../test/integration/processes.ts';
 
 type Outcome = 'serves' | 'refuses-start' | 'refuses-prompt';

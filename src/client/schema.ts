@@ -97,11 +97,13 @@ export interface paths {
         readonly get?: never;
         readonly put?: never;
         /**
-         * What a conversation would cost through Sluice, turn by turn
-         * @description Two forms; `requests` decides which. The messages form takes the last request of a conversation: its earlier
+         * What a conversation would cost through Sluice, or what a longer context takes
+         * @description Three forms; `model_config` or `requests` decides which. The messages form takes the last request of a conversation: its earlier
          *     requests are the messages up to each answer of the assistant. The requests form takes the bodies of all requests
          *     in order, at most 1000. Every request is planned as the proxy would decide it now, for a conversation that it has
          *     not seen before; nothing is forwarded, nothing is remembered. At most four plans are made at the same time.
+         *     The extension form takes a model's `config.json` and a length: every scheme of positions that can carry the model
+         *     there, with its bounds, costs and the flags that start a server with it (docs/extension.md).
          */
         readonly post: operations["plan"];
         readonly delete?: never;
@@ -571,6 +573,130 @@ export interface components {
             readonly backend?: components["schemas"]["BackendKind"];
             readonly prefill_rate?: components["schemas"]["PrefillRate"];
             readonly block_size?: components["schemas"]["BlockSize"];
+        };
+        readonly PlanExtensionRequest: {
+            /** @description A Hugging Face config.json with rotary positions; unknown fields are fine. */
+            readonly model_config: {
+                readonly [key: string]: unknown;
+            };
+            /** @description Tokens of the longest prompt with its answer. */
+            readonly length: number;
+            readonly server?: components["schemas"]["PlanServer"];
+        };
+        /**
+         * @description Left out = all.
+         * @enum {string}
+         */
+        readonly PlanServer: "vllm" | "sglang" | "llamacpp" | "ollama";
+        /** @enum {string} */
+        readonly RopeType: "default" | "linear" | "ntk-static" | "dynamic" | "ntk-stepped" | "yarn" | "yarn-paper" | "llama3" | "longrope" | "adjusted-base";
+        readonly ExtensionPlan: {
+            /** @description As read from the configuration; lengths in tokens. */
+            readonly model: {
+                readonly family: string;
+                readonly layers: number;
+                readonly head_dim: number;
+                /** @description Channels of a head that are rotated. */
+                readonly rope_dim: number;
+                readonly base: number;
+                /** @description Before any scaling. */
+                readonly trained_length: number;
+                /** @description With the scaling of its own. */
+                readonly configured_length: number;
+                readonly scaling: components["schemas"]["RopeType"];
+            };
+            readonly length: number;
+            /** @description Length / trained length. */
+            readonly factor: number;
+            /** @description Rotated channels that saw a whole period in training. */
+            readonly critical_dimension: number;
+            /** @description Bases for the length; null where the law says nothing. */
+            readonly bases: {
+                /** @description arXiv 2310.05209. */
+                readonly perplexity: number | null;
+                readonly perplexity_continuous: number | null;
+                /** @description Smallest one by arXiv 2405.14591. */
+                readonly retrieval: number;
+            };
+            readonly schemes: readonly components["schemas"]["SchemePlan"][];
+            readonly cache: {
+                /**
+                 * @description What of a cached text may be used again: A any prefix, W while its last window is resident, S the state at the saved point.
+                 * @enum {string}
+                 */
+                readonly reuse: "A" | "W" | "S" | "N" | "T";
+                readonly dtype: string;
+                readonly bytes_per_token: number;
+                readonly bytes_at_length: number;
+            };
+            readonly prefill: {
+                readonly linear_flops: number;
+                readonly attention_flops: number;
+                readonly total_flops: number;
+            } | null;
+            /** @description How much of a claimed length is of use, by what was published of other models. */
+            readonly effective: {
+                readonly estimate: {
+                    readonly tokens: number;
+                    readonly from: number;
+                    readonly to: number;
+                    readonly basis: string;
+                };
+                readonly published: readonly {
+                    readonly model: string;
+                    readonly claimed: number;
+                    readonly effective: number | null;
+                    readonly source: string;
+                }[];
+            };
+            readonly notes: readonly string[];
+        };
+        readonly SchemePlan: {
+            readonly type: components["schemas"]["RopeType"];
+            readonly title: string;
+            readonly source: string;
+            /** @description What it does to prompts the model could take anyway. */
+            readonly short_prompts: string;
+            readonly tuning: string;
+            /** @description What happens to cached keys and values. */
+            readonly cache: string;
+            /** @description For config.json. */
+            readonly rope_parameters: {
+                readonly [key: string]: unknown;
+            };
+            /** @description Radians per position, one per pair, for a sequence of the length. */
+            readonly inverse_frequencies: readonly number[];
+            /** @description Multiplies cos and sin. */
+            readonly attention_factor: number;
+            /** @description Pairs that turn differently from the model's own configuration in a prompt of the trained length. */
+            readonly changed_pairs: number;
+            readonly bounds: {
+                /** @description Null where the law says nothing. */
+                readonly perplexity: number | null;
+                /** @description Looked at no further than the length and 1048576. */
+                readonly retrieval: number;
+                readonly retrieval_reached: boolean;
+            };
+            readonly servers: readonly components["schemas"]["ServerPlan"][];
+        };
+        readonly ServerPlan: {
+            readonly server: components["schemas"]["PlanServer"];
+            /**
+             * @description runs with the arguments; needs-file the model file must be made with the scheme first; capped it starts, but serves the old length; refused it does not start, or knows no such scheme.
+             * @enum {string}
+             */
+            readonly verdict: "runs" | "needs-file" | "capped" | "refused";
+            readonly arguments: readonly string[];
+            readonly environment: readonly {
+                readonly name: string;
+                readonly value: string;
+            }[];
+            /** @description A line for a shell. */
+            readonly command: string | null;
+            /** @description Row of docs/validity.md. */
+            readonly cache_row: string | null;
+            readonly evidence: string;
+            readonly notes: readonly string[];
         };
         readonly PlannedTurn: {
             /** @description Counts from 1. */
@@ -1329,17 +1455,17 @@ export interface operations {
         };
         readonly requestBody: {
             readonly content: {
-                readonly "application/json": components["schemas"]["PlanMessagesRequest"] | components["schemas"]["PlanRequestsRequest"];
+                readonly "application/json": components["schemas"]["PlanMessagesRequest"] | components["schemas"]["PlanRequestsRequest"] | components["schemas"]["PlanExtensionRequest"];
             };
         };
         readonly responses: {
-            /** @description The turns, their sum, and what the numbers rest on. */
+            /** @description The turns, their sum, and what the numbers rest on; or the plan of an extension. */
             readonly 200: {
                 headers: {
                     readonly [name: string]: unknown;
                 };
                 content: {
-                    readonly "application/json": components["schemas"]["ConversationPlan"];
+                    readonly "application/json": components["schemas"]["ConversationPlan"] | components["schemas"]["ExtensionPlan"];
                 };
             };
             readonly 400: components["responses"]["RequestInvalid"];

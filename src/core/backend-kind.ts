@@ -10,3 +10,13 @@ export const backendKinds = [
   'embedded',
 ] as const;
 export type BackendKind = (typeof backendKinds)[number];
+
+/** Kinds that are started by their owner, with flags for positions: those that extensions are planned for. */
+export const planServers = [
+  'vllm',
+  'sglang',
+  'llamacpp',
+  'ollama',
+] as const satisfies readonly BackendKind[];
+
+export type PlanServer = (typeof planServers)[number];

@@ -1,5 +1,10 @@
-/** `POST /v1/plan`: a conversation in, what it would cost through Sluice out, turn by turn. */
-import { backendKinds, type BackendKind } from '../core/backend-kind.ts';
+/** `POST /v1/plan`: a conversation in, what it would cost through Sluice out, turn by turn; or a model and a length. */
+import {
+  backendKinds,
+  planServers,
+  type BackendKind,
+  type PlanServer,
+} from '../core/backend-kind.ts';
 import { SluiceError } from '../core/errors.ts';
 import type { Wishes } from '../gateway/types.ts';
 import type { Caller } from './compress-route.ts';
@@ -28,17 +33,26 @@ export type PlanCall = (
   },
 ) => Promise<unknown>;
 
+/** What it takes to extend a model, as plain data. @throws SluiceError REQUEST_INVALID */
+export type ExtendCall = (input: {
+  /** A model's `config.json`. */
+  readonly config: unknown;
+  readonly length: number;
+  readonly server?: PlanServer;
+}) => unknown;
+
 const optionFields = ['backend', 'prefill_rate', 'block_size'] as const;
 /** What is read of a chat request; a whole one, with whatever else its dialect knows, goes into `requests`. */
 const chatFields = ['messages', 'model', 'max_tokens', 'max_completion_tokens', 'sluice'] as const;
 
-/** Both forms of `POST /v1/plan`; `requests` decides which. */
+/** All forms of `POST /v1/plan`; `model_config` or `requests` decides which. */
 export async function planRoute(
-  plan: PlanCall,
+  { plan, extend }: { readonly plan: PlanCall; readonly extend: ExtendCall },
   bytes: Uint8Array,
   caller: Caller,
 ): Promise<unknown> {
   const body = parseObject(bytes);
+  if (body['model_config'] !== undefined) return snakeCase(extensionOf(extend, body));
   const input = body['requests'] === undefined ? chatOf(body) : requestsOf(body);
   const backend = optionalChoice(body, 'backend', backendKinds);
   const prefillRate = optionalCount(body, 'prefill_rate');
@@ -52,6 +66,16 @@ export async function planRoute(
     ...(blockTokens === undefined ? {} : { blockTokens }),
   });
   return snakeCase(result);
+}
+
+function extensionOf(extend: ExtendCall, body: JsonObject): unknown {
+  refuseUnknown(body, ['model_config', 'length', 'server'], 'the extension form of /v1/plan');
+  const { model_config: config } = body;
+  if (!isObject(config)) throw wrong('model_config', "a model's config.json", config);
+  const length = optionalCount(body, 'length');
+  if (length === undefined) throw wrong('length', 'a positive integer', length);
+  const server = optionalChoice(body, 'server', planServers);
+  return extend({ config, length, ...(server === undefined ? {} : { server }) });
 }
 
 function chatOf(body: JsonObject): JsonObject {

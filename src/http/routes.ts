@@ -9,7 +9,7 @@ import { dashboardPage } from './dashboard.ts';
 import { snakeCase } from './fields.ts';
 import { splitRequestHeaders } from './headers.ts';
 import { compactRoute, compressPromptRoute } from './neighbours.ts';
-import { planRoute, type PlanCall } from './plan-route.ts';
+import { planRoute, type ExtendCall, type PlanCall } from './plan-route.ts';
 import { asSluiceError, problemDocument, type ProblemDocument } from './problem.ts';
 import { bufferBody, joinChunks } from './request-body.ts';
 import { windowsRoute } from './windows-route.ts';
@@ -25,6 +25,8 @@ export interface RoutesDeps {
   readonly trustTenantHeader: boolean;
   /** What a conversation would cost, as plain data. @throws SluiceError */
   readonly plan: PlanCall;
+  /** What it takes to carry a model to a length, as plain data. @throws SluiceError */
+  readonly extend: ExtendCall;
   /** Prometheus text and its content type. */
   readonly metrics: () => Promise<{ readonly contentType: string; readonly text: string }>;
   readonly onDefect: (error: unknown) => void;
@@ -69,7 +71,7 @@ function addCompressing(deps: RoutesDeps, post: Register): void {
   });
   post('/v1/plan', async (request, response) => {
     const { body, caller } = await readCall(deps, request, response);
-    response.json(await planRoute(deps.plan, body, caller));
+    response.json(await planRoute(deps, body, caller));
   });
   post('/v1/windows', async (request, response) => {
     const { body, caller, forwarded } = await readCall(deps, request, response);

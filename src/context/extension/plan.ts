@@ -1,4 +1,5 @@
 /** From a model's `config.json` and a target length to every scheme that can carry it there, and what each costs. */
+import { planServers, type PlanServer } from '../../core/backend-kind.ts';
 import { cacheCost, prefillCost, type CacheCost, type PrefillCost } from './costs.ts';
 import {
   estimateEffective,
@@ -21,7 +22,7 @@ import {
 import { candidatesFor, schemeFacts, type SchemeFacts } from './schemes.ts';
 import { llamaPlan, ollamaPlan } from './server-llama.ts';
 import { sglangPlan, vllmPlan } from './server-python.ts';
-import { planServers, type PlanServer, type ServerPlan } from './server-types.ts';
+import type { ServerPlan } from './server-types.ts';
 
 /** Bound by perplexity (arXiv 2310.05209) and by retrieval (arXiv 2405.14591), side by side. */
 export interface LengthBounds {

@@ -1,8 +1,6 @@
 /** What a server is started with for a scheme, or why it cannot run it. */
 
-export const planServers = ['vllm', 'sglang', 'llamacpp', 'ollama'] as const;
-
-export type PlanServer = (typeof planServers)[number];
+import type { PlanServer } from '../../core/backend-kind.ts';
 
 /**
  * - `runs`: with the arguments

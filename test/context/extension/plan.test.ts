@@ -8,8 +8,8 @@ import { planExtension } from '../../../src/context/extension/plan.ts';
 import type { ExtensionPlan, SchemePlan } from '../../../src/context/extension/plan.ts';
 import { plainFrequencies, scaledRope } from '../../../src/context/extension/rope.ts';
 import { retrievalLength } from '../../../src/context/extension/scaling-law.ts';
-import type { PlanServer, ServerPlan } from '../../../src/context/extension/server-types.ts';
-import { planServers } from '../../../src/context/extension/server-types.ts';
+import type { ServerPlan } from '../../../src/context/extension/server-types.ts';
+import { planServers, type PlanServer } from '../../../src/core/backend-kind.ts';
 import { SluiceError } from '../../../src/core/errors.ts';
 import { validityTable } from '../../../src/reuse/validity-table.ts';
 
