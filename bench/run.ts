@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { passthrough } from './passthrough.ts';
 import { cancel } from './cancel.ts';
 import { compression } from './compression.ts';
+import { engine } from './engine.ts';
 import { router } from './router.ts';
 import { flow } from './flow.ts';
 import { ledger } from './ledger.ts';
@@ -22,6 +23,7 @@ const benches: readonly BenchModule[] = [
   tiers,
   router,
   ledger,
+  engine,
 ];
 
 const folder = join(import.meta.dirname, 'results');

@@ -1,0 +1,247 @@
+/**
+ * What the embedded engine's KV costs: LM-Infinite's bounded cache against full attention on the same session, decode
+ * time and memory over length, batches against one by one, a reused prefix against a computed one. CPU time of one
+ * thread, so that other work on the machine matters little; compared steps take turns.
+ */
+import { join } from 'node:path';
+import type { Sequence } from '../src/engine/kv/sequence.ts';
+import { EngineRuntime } from '../src/engine/runtime.ts';
+import type { SchemeConfig } from '../src/engine/schemes/create.ts';
+import { openSession, type OrtSession } from '../src/score/session.ts';
+import type { BenchModule, BenchResult, BenchRow } from './types.ts';
+
+const shape = {
+  layers: 5,
+  kvHeads: 2,
+  heads: 6,
+  headDim: 32,
+  vocabularySize: 8192,
+  ropeBase: 10000,
+  trainedLength: 1024,
+};
+
+const long = 32_768;
+const rounds = 24;
+
+export const engine: BenchModule = {
+  name: 'engine',
+  title: 'embedded engine: CPU milliseconds of one thread, as ratios',
+  run,
+};
+
+function runtimeOf(session: OrtSession, scheme: SchemeConfig, kvTokens: number): EngineRuntime {
+  return new EngineRuntime(session, { shape, scheme, kvTokens, fingerprint: 'bench' });
+}
+
+/** Made-up tokens; costs do not depend on which. */
+function idsOf(count: number, seed: number): number[] {
+  let state = seed;
+  return Array.from({ length: count }, () => {
+    state = (Math.imul(state, 1_103_515_245) + 12_345) & 0x7fffffff;
+    return 10 + ((state >> 8) % 8000);
+  });
+}
+
+const cpuMs = (): number => {
+  const { user, system } = process.cpuUsage();
+  return (user + system) / 1000;
+};
+
+async function timed(work: () => Promise<unknown>): Promise<number> {
+  const before = cpuMs();
+  await work();
+  return cpuMs() - before;
+}
+
+const median = (values: readonly number[]): number =>
+  [...values].sort((a, b) => a - b)[values.length >> 1] ?? Number.NaN;
+
+/** Median milliseconds of a step of each; the steps take turns. */
+async function interleaved(steps: readonly (() => Promise<unknown>)[]): Promise<number[]> {
+  const times = steps.map((): number[] => []);
+  for (const step of steps) for (let warm = 0; warm < 3; warm += 1) await step();
+  for (let round = 0; round < rounds; round += 1) {
+    for (const [i, step] of steps.entries()) times[i]?.push(await timed(step));
+  }
+  return times.map(median);
+}
+
+/** One token more for every sequence of a batch. */
+function oneMore(runtime: EngineRuntime, batch: readonly Sequence[]): () => Promise<unknown> {
+  return () => {
+    for (const sequence of batch) sequence.tokens.push(7);
+    return runtime.decode(batch);
+  };
+}
+
+const rounded = (value: number): number => Number(value.toFixed(3));
+
+/** Bounded against full at 32k tokens. */
+async function againstFull(session: OrtSession): Promise<BenchRow[]> {
+  const ids = idsOf(long, 1);
+  const bounded = runtimeOf(session, { type: 'lm-infinite' }, 4096);
+  const full = runtimeOf(session, { type: 'default' }, long + 1024);
+  const [few, many] = [bounded.open(ids), full.open(ids)];
+  const encode = [await timed(() => bounded.read(few)), await timed(() => full.read(many))];
+  const decode = await interleaved([oneMore(bounded, [few]), oneMore(full, [many])]);
+  const row = (
+    name: string,
+    [ours = 0, theirs = 0]: readonly number[],
+    times: number,
+  ): BenchRow => ({
+    name,
+    value: ours / theirs,
+    unit: 'x',
+    baseline: 'full attention, same session',
+    bar: Math.floor(1000 / times) / 1000,
+    detail: {
+      lm_infinite_ms: rounded(ours),
+      full_ms: rounded(theirs),
+      faster: rounded(theirs / ours),
+      wanted_faster: times,
+    },
+  });
+  const rows = [row('encode 32k', encode, 3.1), row('decode at 32k', decode, 2.7)];
+  rows.push({
+    name: 'KV at 32k',
+    value: bounded.pool.used / full.pool.used,
+    unit: 'x',
+    baseline: 'full attention, pages in use',
+    bar: 0.05,
+    detail: { lm_infinite_pages: bounded.pool.used, full_pages: full.pool.used },
+  });
+  bounded.release(few);
+  full.release(many);
+  return rows;
+}
+
+/** 4k against 128k under one scheme. */
+async function overLength(session: OrtSession, scheme: SchemeConfig): Promise<BenchRow[]> {
+  const steps: (() => Promise<unknown>)[] = [];
+  const pages: number[] = [];
+  const memory: number[] = [];
+  for (const length of [4096, 32_768, 131_072]) {
+    // One runtime each: a sequence that goes on alone keeps its past in place.
+    const runtime = runtimeOf(session, scheme, 2048);
+    const sequence = runtime.open(idsOf(length, length));
+    await runtime.read(sequence);
+    steps.push(oneMore(runtime, [sequence]));
+    pages.push(runtime.pool.used);
+    memory.push(process.memoryUsage().rss / 2 ** 20);
+  }
+  const times = await interleaved(steps);
+  const [short = 0, middle = 0, far = 0] = times;
+  const detail = {
+    ms_4k: rounded(short),
+    ms_32k: rounded(middle),
+    ms_128k: rounded(far),
+    rss_mib_4k: Math.round(memory[0] ?? 0),
+    rss_mib_128k: Math.round(memory[2] ?? 0),
+  };
+  return [
+    {
+      name: `${scheme.type}: decode at 128k`,
+      value: far / short,
+      unit: 'x',
+      baseline: 'decode at 4k',
+      bar: 1.15,
+      detail,
+    },
+    {
+      name: `${scheme.type}: KV pages at 128k`,
+      value: (pages[2] ?? 0) / (pages[0] ?? 1),
+      unit: 'x',
+      baseline: 'pages at 4k',
+      bar: 1.1,
+      detail: { pages_4k: pages[0] ?? 0, pages_32k: pages[1] ?? 0, pages_128k: pages[2] ?? 0 },
+    },
+  ];
+}
+
+/** Four sequences in one pass, and one after the other. */
+async function batches(session: OrtSession): Promise<BenchRow[]> {
+  const rows: BenchRow[] = [];
+  for (const [count, length] of [
+    [4, 64],
+    [4, 800],
+    [8, 300],
+  ] as const) {
+    const make = async (): Promise<readonly [EngineRuntime, Sequence[]]> => {
+      const runtime = runtimeOf(session, { type: 'lm-infinite' }, 16_384);
+      const sequences = Array.from({ length: count }, (_, i) =>
+        runtime.open(idsOf(length + 9 * i, i + 5)),
+      );
+      for (const sequence of sequences) await runtime.read(sequence);
+      return [runtime, sequences];
+    };
+    const [together, batch] = await make();
+    // One runtime each: a sequence that goes on alone keeps its past in place.
+    const single = await Promise.all(
+      Array.from({ length: count }, async (_, i) => {
+        const runtime = runtimeOf(session, { type: 'lm-infinite' }, 2048);
+        const sequence = runtime.open(idsOf(length + 9 * i, i + 5));
+        await runtime.read(sequence);
+        return oneMore(runtime, [sequence]);
+      }),
+    );
+    const [batched = 0, alone = 0] = await interleaved([
+      oneMore(together, batch),
+      async () => {
+        for (const step of single) await step();
+      },
+    ]);
+    rows.push({
+      name: `decode ${count} x ${length} tokens in one pass`,
+      value: batched / alone,
+      unit: 'x',
+      baseline: 'one after the other',
+      bar: 1,
+      detail: { batched_ms: rounded(batched), sequential_ms: rounded(alone) },
+    });
+  }
+  return rows;
+}
+
+/** A prompt of 2,048 tokens whose first 2,000 are cached. */
+async function reuse(session: OrtSession): Promise<BenchRow> {
+  const runtime = runtimeOf(session, { type: 'lm-infinite' }, 65_536);
+  const shared = idsOf(2000, 3);
+  const first = runtime.open(shared);
+  await runtime.read(first);
+  runtime.release(first);
+  let seed = 100;
+  const prompt = (prefix: readonly number[]) => async (): Promise<void> => {
+    seed += 1;
+    const sequence = runtime.open([...prefix, ...idsOf(2048 - prefix.length, seed)]);
+    await runtime.read(sequence);
+    runtime.release(sequence);
+  };
+  const [cached = 0, computed = 0] = await interleaved([prompt(shared), prompt([])]);
+  return {
+    name: 'first token, 2,000 of 2,048 prompt tokens cached',
+    value: cached / computed,
+    unit: 'x',
+    baseline: 'nothing cached',
+    bar: 0.2,
+    detail: { cached_ms: rounded(cached), computed_ms: rounded(computed) },
+  };
+}
+
+async function run(): Promise<BenchResult> {
+  const session = await openSession(join('models', 'scout', 'engine.onnx'), { threads: 1 });
+  try {
+    const rows = [
+      ...(await batches(session)),
+      await reuse(session),
+      ...(await overLength(session, { type: 'lm-infinite' })),
+      ...(await overLength(session, { type: 'streaming' })),
+      ...(await againstFull(session)),
+    ];
+    return {
+      rows,
+      notes: ['full attention reads 32,768 tokens once: its encoding time is one measurement'],
+    };
+  } finally {
+    await session.release();
+  }
+}

@@ -1,0 +1,183 @@
+/** From measured cells to docs/extension-study.md and its plots; every number of the text is computed here. */
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import {
+  criticalDimension,
+  predictedLength,
+  smallBaseThresholds,
+} from '../../src/context/extension/scaling-law.ts';
+import { baseCurves, bases, curves, scored, trainedLength } from './cells.ts';
+import type { Cell, Curve } from './cells.ts';
+import { plot } from './plot.ts';
+import type { Measured } from './worker.ts';
+
+export interface Study {
+  readonly model: string;
+  readonly fingerprint: string;
+  readonly trainedLength: number;
+  readonly scored: number;
+  readonly tokens: number;
+  readonly excerpts: number;
+  readonly ends: readonly number[];
+  readonly machine: string;
+  /** One entry per run that measured something. */
+  readonly loads: { date: string; load: number; cells: number }[];
+  readonly cells: Record<string, Omit<Measured, 'id'>>;
+}
+
+const headDim = 32;
+const pretraining = { headDim, base: 10_000, trainedLength };
+
+interface Point {
+  readonly multiple: number;
+  readonly perplexity: number;
+  /** Against plain attention at the trained length, same stretches. */
+  readonly ratio: number;
+  readonly targets: number;
+  readonly pages: number;
+}
+
+export function writeReport(study: Study, cells: readonly Cell[]): void {
+  const points = (curve: Curve): Point[] => pointsOf(study, cells, curve);
+  const lines = (list: readonly Curve[]): Parameters<typeof plot>[1] =>
+    list.map((curve) => ({
+      label: curve.label,
+      points: points(curve).map(({ multiple, perplexity }) => [multiple, perplexity] as const),
+    }));
+  const title = `Perplexity behind 1 .. ${Math.max(...cells.map(({ multiple }) => multiple))} times the trained length`;
+  writeFileSync(join('docs', 'extension-study.svg'), plot(title, lines(curves)));
+  writeFileSync(
+    join('docs', 'extension-study-bases.svg'),
+    plot('The same model with another base, no training', lines(baseCurves)),
+  );
+  writeFileSync(join('docs', 'extension-study.md'), text(study, points));
+}
+
+function pointsOf(study: Study, cells: readonly Cell[], { name }: Curve): Point[] {
+  const own = cells.filter(({ curve, id }) => curve === name && study.cells[id] !== undefined);
+  return [...new Set(own.map(({ multiple }) => multiple))]
+    .sort((a, b) => a - b)
+    .map((multiple) => {
+      const here = own.filter((cell) => cell.multiple === multiple);
+      const nll = mean(here.map(({ id }) => study.cells[id]?.nll ?? NaN));
+      const base = mean(here.map(({ target }) => study.cells[`none|1|${target}`]?.nll ?? NaN));
+      return {
+        multiple,
+        perplexity: Math.exp(nll),
+        ratio: Math.exp(nll - base),
+        targets: here.length,
+        pages: Math.max(...here.map(({ id }) => study.cells[id]?.pages ?? 0)),
+      };
+    });
+}
+
+function mean(values: readonly number[]): number {
+  return values.reduce((sum, value) => sum + value, 0) / values.length;
+}
+
+const shown = (value: number): string =>
+  value >= 1000 ? value.toFixed(0) : value >= 100 ? value.toFixed(1) : value.toFixed(2);
+
+function table(list: readonly Curve[], points: (curve: Curve) => Point[]): string {
+  const all = [...new Set(list.flatMap((curve) => points(curve).map((p) => p.multiple)))].sort(
+    (a, b) => a - b,
+  );
+  const head = `| | ${all.map((m) => `${m}x (${m * trainedLength})`).join(' | ')} |`;
+  const rows = list.map((curve) => {
+    const own = points(curve);
+    const values = all.map((multiple) => {
+      const point = own.find((p) => p.multiple === multiple);
+      return point === undefined ? '' : `${shown(point.perplexity)} (${shown(point.ratio)})`;
+    });
+    return `| ${curve.label} | ${values.join(' | ')} |`;
+  });
+  return [head, `| --- |${' ---: |'.repeat(all.length)}`, ...rows].join('\n');
+}
+
+/** Largest ratio from 2x up to `limit` tokens. */
+function worst(points: readonly Point[], limit: number): number {
+  return Math.max(...points.filter((p) => p.multiple * trainedLength <= limit).map((p) => p.ratio));
+}
+
+function verdict(curve: Curve, points: readonly Point[]): string {
+  const own = points.at(0)?.perplexity ?? NaN;
+  const limit = Math.min(32_768, (points.at(-1)?.multiple ?? 1) * trainedLength);
+  const largest = worst(points, limit);
+  const holds = largest <= 1.1 ? 'within' : 'NOT within';
+  const last = points.at(-1);
+  const flat = `${last?.pages ?? 0} pages of KV at ${last?.multiple ?? 0}x, ${points.find((p) => p.multiple === 2)?.pages ?? 0} at 2x`;
+  return `- ${curve.label}: at most ${largest.toFixed(3)} times its value at 1x (${shown(own)}) up to ${limit} tokens: ${holds} 10 %; ${last?.ratio.toFixed(3) ?? ''} times at ${last?.multiple ?? 0}x. ${flat}.`;
+}
+
+/** Where a curve first exceeds 1.5 times its own value at 1x; null = nowhere measured. */
+function breaksAt(points: readonly Point[]): number | null {
+  const first = points.at(0)?.perplexity ?? NaN;
+  const broken = points.find((p) => p.perplexity > 1.5 * first);
+  return broken === undefined ? null : broken.multiple * trainedLength;
+}
+
+function baseTable(points: (curve: Curve) => Point[]): string {
+  const rows = baseCurves.map((curve, i) => {
+    const base = bases[i] ?? 0;
+    const law = predictedLength(pretraining, { base, tunedLength: trainedLength });
+    const own = points(curve);
+    const at = breaksAt(own);
+    const one = own.at(0);
+    return `| ${base} | ${Math.round(law.length)}${law.hard ? '' : ' (soft)'} | ${law.critical} of ${headDim} | ${one === undefined ? '' : shown(one.ratio)} | ${at === null ? 'not up to the longest' : at} |`;
+  });
+  return [
+    '| base | predicted length, tuned at 1024 | critical dimension | untuned at 1x, against base 10000 | untuned: first length above 1.5 times its own 1x |',
+    '| ---: | ---: | ---: | ---: | ---: |',
+    ...rows,
+  ].join('\n');
+}
+
+function text(study: Study, points: (curve: Curve) => Point[]): string {
+  const bounded = curves.filter((curve) => curve.bounded);
+  const minutes = Object.values(study.cells).reduce((sum, { ms }) => sum + ms, 0) / 60_000;
+  const loads = study.loads
+    .filter((run) => run.cells > 0)
+    .map(
+      (run) => `${run.date.slice(0, 16)} (load average ${run.load.toFixed(1)}, ${run.cells} cells)`,
+    );
+  const critical = criticalDimension(pretraining);
+  const thresholds = smallBaseThresholds(trainedLength).map((value) => Math.round(value));
+  return `# Longer than the trained length: what every scheme does to the shipped model
+
+One command: \`npm run eval:extension\` (bench/extension; it goes on where it was stopped). It runs the embedded engine on ${study.model}, trained with ${study.trainedLength} tokens, on held-out English novels: ${study.tokens} tokens in ${study.excerpts} excerpts, one behind the other. A cell is the perplexity of the **same last ${study.scored} tokens** of a context of n tokens, so a row differs in nothing but what stands before. Numbers in brackets: against plain attention at 1x on the same stretches.
+
+Stretches: ${study.ends.length}; full attention from 32x on takes the first one only (its cost grows with the square of the length). Measured: ${loads.join('; ')}; ${minutes.toFixed(0)} minutes of computing in all; ${study.machine}.
+
+![Perplexity over length](extension-study.svg)
+
+${table(curves, points)}
+
+${bounded.map((curve) => verdict(curve, points(curve))).join('\n')}
+
+"factor = length" means that the factor is n / ${study.trainedLength}, i.e. each column runs with another setting; "NTK, factor 8" is one setting for all columns, as a server has it. Dynamic NTK takes its base from the length of the sequence (in steps of a quarter of the trained length); with factor 1 that is NTK with factor n / ${study.trainedLength}.
+
+What this shows:
+
+- Plain attention fails as soon as distances appear that were never trained. A window alone bounds the distances and fails as well, because the first tokens leave it; four of them kept are the whole difference between the second row and the last two.
+- LM-Infinite and StreamingLLM read on without limit at constant cost. They do not read *more*: what lies between the first tokens and the window is invisible. The perplexity of the next token hardly needs it; an answer that stands there is lost.
+- The frequency schemes are made for a model that is tuned with them for a while. Here they are applied to a model that never saw them, which is what a launch flag does.
+
+What it does not show:
+
+- Excerpts are at most 9000 characters, so hardly anything far away could help. Perplexity cannot tell a model that uses a long context from one that ignores it; only retrieval can, and a model of 3.5 million parameters retrieves nothing.
+- The last ${scored} tokens of ${study.ends.length} stretches are a small sample; differences of a few per cent between rows are noise.
+- LM-Infinite's optional part, taking back the k middle keys with the largest logits per layer and head, is not in the engine: the logits exist inside the graph only, and its mask is one input for all layers. \`src/engine/reference/windows.ts\` has it in double precision.
+
+## Another base
+
+The scaling law (arXiv 2310.05209) predicts how far a model reaches that is **tuned** with another base at some length. Critical dimension of this model: ${critical} of ${headDim}; below the bases ${thresholds.join(', ')} the law expects no hard border. Nothing is tuned here: the same weights run with another base.
+
+![Perplexity over length, other bases](extension-study-bases.svg)
+
+${table(baseCurves, points)}
+
+${baseTable(points)}
+
+What this shows: without tuning, a change of base costs at every length, the more the farther it is from the trained one, and the predicted lengths are not what is reached; the law speaks about tuned models. The order it predicts above the trained base (a larger base breaks later, relative to its own start) can be read off the last column; the promise of small bases cannot, because the fast rotations they need were never trained. Confirming the law itself takes training runs at every base.
+`;
+}
