@@ -29,6 +29,11 @@ export type {
   Segment,
   Survivors,
 } from './compress/types.ts';
+export { planExtension } from './context/extension/plan.ts';
+export type { ExtensionPlan, PlanExtensionOptions, SchemePlan } from './context/extension/plan.ts';
+export { plotExtension } from './context/extension/plot.ts';
+export { scaledRope } from './context/extension/rope.ts';
+export type { RopeScaling, RopeShape, ScaledRope } from './context/extension/rope.ts';
 export { loadTokenizer } from './tokenize/load.ts';
 export { wordGroups } from './tokenize/groups.ts';
 export { sentenceRanges } from './tokenize/sentences.ts';
@@ -38,3 +43,12 @@ export type { KeepScorer, Scorer, ScorerSet, SurprisalScorer } from './score/typ
 export { readRequest } from './wire/read.ts';
 export { applySplices } from './wire/splice.ts';
 export { contentKindOf, detectParts } from './wire/detect/detect.ts';
+
+// the embedded engine: every position scheme on one model, and inputs longer than its window
+export { openRuntime, type OpenRuntime, type OpenRuntimeOptions } from './engine/open.ts';
+export type { EngineRuntime } from './engine/runtime.ts';
+export { createScheme, type SchemeConfig } from './engine/schemes/create.ts';
+export { windowPositions } from './engine/schemes/parallel.ts';
+export { openGroups, openParallelWindows } from './engine/parallel.ts';
+export { answerWithContexts, poolContexts } from './engine/nbce.ts';
+export { restorePrefix, savePrefix } from './engine/save.ts';

@@ -21,7 +21,6 @@ export function register(program: Command): void {
   const command = program
     .command('plan')
     .description('what would be forwarded, reused and paid for, turn by turn, for a conversation')
-    // Options after a subcommand are its own.
     .enablePositionalOptions()
     .argument(
       '[file]',

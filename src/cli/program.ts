@@ -29,6 +29,8 @@ export function buildProgram(): Command {
     .description('Cache-safe prompt compression in front of an LLM backend.')
     .version(version)
     .exitOverride()
+    // What follows a command's name is the command's: `plan` and `plan extend` both have --json.
+    .enablePositionalOptions()
     .showHelpAfterError('(--help lists what the command takes)');
   for (const register of commands) register(program);
   return program;
