@@ -3,22 +3,14 @@
  * time and memory over length, batches against one by one, a reused prefix against a computed one. CPU time of one
  * thread, so that other work on the machine matters little; compared steps take turns.
  */
-import { join } from 'node:path';
 import type { Sequence } from '../src/engine/kv/sequence.ts';
+import { readEngineModel } from '../src/engine/model.ts';
 import { EngineRuntime } from '../src/engine/runtime.ts';
 import type { SchemeConfig } from '../src/engine/schemes/create.ts';
 import { openSession, type OrtSession } from '../src/score/session.ts';
 import type { BenchModule, BenchResult, BenchRow } from './types.ts';
 
-const shape = {
-  layers: 5,
-  kvHeads: 2,
-  heads: 6,
-  headDim: 32,
-  vocabularySize: 8192,
-  ropeBase: 10000,
-  trainedLength: 1024,
-};
+const { modelPath, shape } = readEngineModel('models/scout');
 
 const long = 32_768;
 const rounds = 24;
@@ -228,7 +220,7 @@ async function reuse(session: OrtSession): Promise<BenchRow> {
 }
 
 async function run(): Promise<BenchResult> {
-  const session = await openSession(join('models', 'scout', 'engine.onnx'), { threads: 1 });
+  const session = await openSession(modelPath, { threads: 1 });
   try {
     const rows = [
       ...(await batches(session)),

@@ -2,14 +2,18 @@
  * Do the flags of extension plans start real servers, and is refused what a plan says is refused? Every case starts its
  * own server; a served case must answer a prompt longer than the model was made for.
  *
- *   SLUICE_IT_VLLM=... SLUICE_IT_HF=... SLUICE_IT_LLAMA_SERVER=... SLUICE_IT_GGUF=... npm run eval:extension-flags
+ *   SLUICE_IT_VLLM=... SLUICE_IT_HF=... SLUICE_IT_LLAMA_SERVER=... SLUICE_IT_GGUF=... SLUICE_IT_PYTHON=...
+ *     npm run eval:extension-flags
  *
- * The model is made for 4,096 tokens. What has no path is skipped and said so. Writes bench/results/extension-flags.json.
+ * The model is made for 4,096 tokens. What has no path is skipped and said so. Words after -- choose cases by the
+ * beginning of "server: name"; the others keep their results. Writes bench/results/extension-flags.json.
  */
-import { readFileSync, writeFileSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { existsSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { PlanServer } from '../../src/core/backend-kind.ts';
-import { planExtension, type ServerPlan } from '../../src/extension.ts';
+import { planExtension, type SchemePlan, type ServerPlan } from '../../src/extension.ts';
 import { freePort, startEngine, stop } from '../../test/integration/processes.ts';
 
 type Outcome = 'serves' | 'refuses-start' | 'refuses-prompt';
@@ -21,6 +25,8 @@ interface Case {
   readonly from: 'plan' | 'warning';
   readonly arguments: readonly string[];
   readonly expected: Outcome;
+  /** Divisors of the frequencies that are written into a copy of the model file first. */
+  readonly divisors?: readonly number[];
 }
 
 interface Result extends Case {
@@ -40,22 +46,35 @@ const file = 'bench/results/extension-flags.json';
 /** Token ids without any special one. */
 const prompt = Array.from({ length: promptLength }, (_, i) => 300 + ((i * 37) % 4000));
 
-function planned(config: unknown, server: PlanServer): readonly (readonly [string, ServerPlan])[] {
+function planned(
+  config: unknown,
+  server: PlanServer,
+): readonly (readonly [SchemePlan, ServerPlan])[] {
   return planExtension({ config, length: targetLength, server }).schemes.flatMap((scheme) => {
     const [plan] = scheme.servers;
-    return plan !== undefined && schemes.includes(scheme.type)
-      ? [[scheme.type, plan] as const]
-      : [];
+    return plan !== undefined && schemes.includes(scheme.type) ? [[scheme, plan] as const] : [];
   });
 }
 
 function casesOf(config: unknown, server: 'vllm' | 'llamacpp'): readonly Case[] {
-  const served = planned(config, server).flatMap(([name, plan]): readonly Case[] =>
-    plan.verdict === 'runs'
-      ? [{ server, name, from: 'plan', arguments: plan.arguments, expected: 'serves' }]
-      : [],
-  );
+  const served = planned(config, server).flatMap(([scheme, plan]): readonly Case[] => {
+    const one = {
+      server,
+      name: scheme.type,
+      from: 'plan',
+      arguments: plan.arguments,
+      expected: 'serves',
+    } as const;
+    if (plan.verdict === 'runs') return [one];
+    return plan.verdict === 'needs-file' ? [{ ...one, divisors: divisorsOf(config, scheme) }] : [];
+  });
   return [...served, ...(server === 'vllm' ? vllmWarnings : llamaWarnings)];
+}
+
+/** What a conversion of the model would write into its file. */
+function divisorsOf(config: unknown, { inverseFrequencies }: SchemePlan): readonly number[] {
+  const [plain] = planExtension({ config, length: 1 }).schemes;
+  return inverseFrequencies.map((theta, i) => (plain?.inverseFrequencies[i] ?? NaN) / theta);
 }
 
 function warning(
@@ -135,12 +154,13 @@ async function run(
   });
   const isVllm = one.server === 'vllm';
   try {
+    const source = one.divisors === undefined ? model : await convert(model, one.divisors);
     const child = await startEngine({
       command: binary,
-      args: isVllm ? vllmArguments(model, port, one) : llamaArguments(model, port, one),
+      args: isVllm ? vllmArguments(source, port, one) : llamaArguments(source, port, one),
       env: isVllm ? vllmEnvironment : {},
       healthUrl: `${url}/health`,
-      timeoutMs: 400_000,
+      timeoutMs: 900_000,
     });
     try {
       const answer = await ask(url);
@@ -153,6 +173,18 @@ async function run(
   } catch (error) {
     return done('refuses-start', lastReason(String(error)), null);
   }
+}
+
+/** A copy of the GGUF file with the divisors and the target as its context length. */
+async function convert(model: string, divisors: readonly number[]): Promise<string> {
+  const python = process.env['SLUICE_IT_PYTHON'];
+  if (python === undefined) throw new Error('SLUICE_IT_PYTHON names no Python with gguf');
+  const target = join(mkdtempSync(join(tmpdir(), 'sluice-flags-')), 'converted.gguf');
+  const script = 'bench/extension/add_rope_freqs.py';
+  const input = JSON.stringify(divisors);
+  const result = spawnSync(python, [script, model, target, String(targetLength)], { input });
+  if (result.status !== 0) throw new Error(`error in ${script}: ${result.stderr.toString()}`);
+  return target;
 }
 
 function vllmArguments(model: string, port: number, one: Case): readonly string[] {
@@ -208,30 +240,42 @@ function serversOf(env: Readonly<Record<string, string | undefined>>): Servers {
   };
 }
 
-async function main(): Promise<void> {
+/** What was found before stays for cases that are not run again. */
+function earlier(): readonly Result[] {
+  if (!existsSync(file)) return [];
+  return (JSON.parse(readFileSync(file, 'utf8')) as { readonly results: readonly Result[] })
+    .results;
+}
+
+function keyOf({ server, name }: Pick<Case, 'server' | 'name'>): string {
+  return `${server}: ${name}`;
+}
+
+async function main(wanted: readonly string[]): Promise<void> {
   const servers = serversOf(process.env);
   const folder = process.env['SLUICE_IT_HF'];
   if (folder === undefined) throw new Error('SLUICE_IT_HF names no model folder');
   const config: unknown = JSON.parse(readFileSync(join(folder, 'config.json'), 'utf8'));
-  const results: Result[] = [];
-  for (const server of ['llamacpp', 'vllm'] as const) {
-    const place = servers[server];
-    if (place === null) {
-      console.log(`${server}: skipped, no path to it`);
+  const cases = (['llamacpp', 'vllm'] as const).flatMap((server) => casesOf(config, server));
+  const found = new Map(earlier().map((result) => [keyOf(result), result]));
+  for (const one of cases) {
+    const place = servers[one.server];
+    const chosen = wanted.length === 0 || wanted.some((word) => keyOf(one).startsWith(word));
+    if (!chosen || place === null) {
+      console.log(`skip ${keyOf(one)}${place === null ? ': no path to the server' : ''}`);
       continue;
     }
-    for (const one of casesOf(config, server)) {
-      const result = await run(one, place);
-      results.push(result);
-      const { name, found, expected, ok, seconds, reason } = result;
-      console.log(
-        `${ok ? 'ok  ' : 'FAIL'} ${server}: ${name}: ${found} (expected ${expected}), ${seconds} s ${reason ?? ''}`,
-      );
-      const head = { trainedLength: 4096, targetLength, promptLength };
-      writeFileSync(file, `${JSON.stringify({ ...head, results }, null, 2)}\n`);
-    }
+    const result = await run(one, place);
+    found.set(keyOf(one), result);
+    const { ok, expected, seconds, reason } = result;
+    console.log(
+      `${ok ? 'ok  ' : 'FAIL'} ${keyOf(one)}: ${result.found} (expected ${expected}), ${seconds} s ${reason ?? ''}`,
+    );
+    const results = cases.flatMap((every) => found.get(keyOf(every)) ?? []);
+    const head = { trainedLength: 4096, targetLength, promptLength };
+    writeFileSync(file, `${JSON.stringify({ ...head, results }, null, 2)}\n`);
   }
-  if (results.some(({ ok }) => !ok)) process.exitCode = 1;
+  if (cases.some((one) => found.get(keyOf(one))?.ok === false)) process.exitCode = 1;
 }
 
-await main();
+await main(process.argv.slice(2));

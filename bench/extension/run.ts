@@ -8,7 +8,7 @@ import { cpus, loadavg } from 'node:os';
 import { join } from 'node:path';
 import type { Worker } from 'node:worker_threads';
 import { parseArgs } from 'node:util';
-import { readManifest } from '../../src/score/manifest.ts';
+import { readEngineModel } from '../../src/engine/model.ts';
 import { siblingModule, startModuleWorker } from '../../src/score/worker-thread.ts';
 import { cellsOf, scored, trainedLength } from './cells.ts';
 import type { Cell } from './cells.ts';
@@ -30,7 +30,7 @@ const { values } = parseArgs({
 
 const resultPath = join('eval', 'results', 'extension.json');
 const extent = { longest: Number(values.longest), targets: Number(values.targets) };
-const manifest = readManifest(values.model);
+const { manifest, modelPath, shape } = readEngineModel(values.model);
 const fingerprint = manifest.files['engine.onnx']?.sha256 ?? '';
 const stream = readStream(values.corpus, values.model);
 if (stream === null) {
@@ -90,18 +90,7 @@ function save(): void {
 }
 
 async function measureAll(): Promise<void> {
-  const data: StudyWorkerData = {
-    modelPath: join(values.model, 'engine.onnx'),
-    shape: {
-      layers: 5,
-      kvHeads: 2,
-      heads: 6,
-      headDim: 32,
-      vocabularySize: 8192,
-      ropeBase: 10000,
-      trainedLength,
-    },
-  };
+  const data: StudyWorkerData = { modelPath, shape };
   const waiting = open.slice();
   const lane = async (): Promise<void> => {
     const worker = startModuleWorker(siblingModule('worker', import.meta.url), data);

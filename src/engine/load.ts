@@ -1,14 +1,12 @@
 /** Main side of the embedded engine: starts the worker, hands it requests, bounds the queue. */
 import { once } from 'node:events';
-import { existsSync } from 'node:fs';
-import { join } from 'node:path';
 import type { Worker } from 'node:worker_threads';
 import { SluiceError } from '../core/errors.ts';
 import { chatStops, renderChat, type ChatMessage } from './chat.ts';
-import { readManifest } from '../score/manifest.ts';
 import type { ModelManifest } from '../score/types.ts';
 import { siblingModule, startModuleWorker } from '../score/worker-thread.ts';
 import { loadTokenizer } from '../tokenize/load.ts';
+import { readEngineModel } from './model.ts';
 import type { SchemeConfig } from './schemes/create.ts';
 import type {
   Engine,
@@ -17,7 +15,6 @@ import type {
   EngineWorkerData,
   GenerateEvents,
   GenerateRequest,
-  ModelShape,
 } from './types.ts';
 
 export interface LoadEngineOptions {
@@ -42,48 +39,18 @@ const closeMs = 10_000;
  * @throws SluiceError MODEL_INVALID when a file is missing
  */
 export async function loadEngine(options: LoadEngineOptions): Promise<Engine> {
-  const manifest = readManifest(options.folder);
-  const modelPath = join(options.folder, 'engine.onnx');
-  if (!existsSync(modelPath)) throw new SluiceError('MODEL_INVALID', `${modelPath} is missing`);
+  const { manifest, modelPath, shape, weights } = readEngineModel(options.folder);
   const data: EngineWorkerData = {
     modelPath,
-    shape: shapeOf(manifest, options.folder),
+    shape,
     eosId: manifest.eos_token_id,
     threads: options.threads,
     slots: 4,
     scheme: options.scheme ?? { type: 'lm-infinite' },
     kvTokens: 4 * contextLimit,
-    fingerprint: `${manifest.name}:${manifest.files['engine.onnx']?.sha256 ?? ''}`,
+    fingerprint: weights,
   };
   return new WorkerEngine(data, manifest, options);
-}
-
-function shapeOf(manifest: ModelManifest, folder: string): ModelShape {
-  const graph = field(field(manifest, 'graph'), 'engine');
-  const number = (name: string): number => {
-    const value = field(graph, name);
-    if (typeof value === 'number') return value;
-    throw new SluiceError(
-      'MODEL_INVALID',
-      `${folder}/manifest.json has no number graph.engine.${name}`,
-    );
-  };
-  const vocabulary = field(manifest, 'vocab_size');
-  return {
-    layers: number('layers'),
-    kvHeads: number('kv_heads'),
-    heads: number('heads'),
-    headDim: number('head_dim'),
-    ropeBase: number('rope_theta'),
-    vocabularySize: typeof vocabulary === 'number' ? vocabulary : 0,
-    trainedLength: manifest.context_length,
-  };
-}
-
-function field(value: unknown, name: string): unknown {
-  return typeof value === 'object' && value !== null
-    ? Object.getOwnPropertyDescriptor(value, name)?.value
-    : undefined;
 }
 
 function notStarted(message: string, cause?: unknown): SluiceError {

@@ -11,6 +11,7 @@ import {
   at,
   createRandom,
   dot,
+  multiply,
   silu,
   softmax,
 } from '../../src/engine/reference/numbers.ts';
@@ -87,7 +88,7 @@ function halfToNumber(half: number): number {
   return sign * 2 ** (exponent - 25) * (1024 + fraction);
 }
 
-/** Row-major rows x columns; vectors have one row. */
+/** Row-major; vectors have one row. */
 interface Weight {
   readonly columns: number;
   readonly data: Float64Array;
@@ -105,7 +106,10 @@ export function readModel(bytes: Uint8Array = readFileSync(modelPath)): Llama {
     const data = Float64Array.from({ length: (end - start) / 2 }, (_, i) =>
       halfToNumber(view.getUint16(start + 2 * i, true)),
     );
-    weights.set(name, { columns: dims.at(-1) ?? 0, data });
+    const [rows = 0, columns = rows] = dims;
+    // The graph has [in, out] for what it multiplies with; the table of embeddings is rows of tokens.
+    const turned = dims.length === 2 && name !== 'model.embed_tokens.weight';
+    weights.set(name, turned ? transposed(data, rows, columns) : { columns, data });
   }
   const weight = (name: string): Weight => {
     const found = weights.get(name);
@@ -113,6 +117,16 @@ export function readModel(bytes: Uint8Array = readFileSync(modelPath)): Llama {
     return found;
   };
   return { weight, shape };
+}
+
+function transposed(data: Float64Array, rows: number, columns: number): Weight {
+  const result = new Float64Array(data.length);
+  for (let row = 0; row < rows; row += 1) {
+    for (let column = 0; column < columns; column += 1) {
+      result[column * rows + row] = data[row * columns + column] ?? 0;
+    }
+  }
+  return { columns: rows, data: result };
 }
 
 /** The same file with the numbers of every weight matrix in random order: another model of the same graph. */
@@ -285,16 +299,9 @@ function attend(
   return { outputs, entries };
 }
 
-/** Vector times matrix [in, out]. */
+/** Vector times a matrix of the graph. */
 function product(vector: Float64Array, { columns, data }: Weight): Float64Array {
-  const result = new Float64Array(columns);
-  for (let i = 0; i < vector.length; i += 1) {
-    const value = vector[i] ?? 0;
-    const from = i * columns;
-    for (let j = 0; j < columns; j += 1)
-      result[j] = (result[j] ?? 0) + value * (data[from + j] ?? 0);
-  }
-  return result;
+  return multiply({ rows: data.length / columns, columns, data }, vector);
 }
 
 /** RMSNorm with the model's epsilon. */

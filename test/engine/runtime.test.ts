@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { BlockPool, blockKey, blockTokens, commonPrefix } from '../../src/engine/kv/blocks.ts';
 import type { Sequence } from '../../src/engine/kv/sequence.ts';
+import { openRuntime } from '../../src/engine/open.ts';
 import { EngineRuntime } from '../../src/engine/runtime.ts';
 import { restorePrefix, savePrefix } from '../../src/engine/save.ts';
 import type { SchemeConfig } from '../../src/engine/schemes/create.ts';
@@ -60,11 +61,11 @@ test('plain attention is the shipped scorer: ranks to 0.999, values within what 
   await scorer.release();
   const scores = nll?.data;
   assert.ok(scores instanceof Float32Array);
-  const runtime = new EngineRuntime(session, {
-    shape,
+  const folder = 'models/scout';
+  const { runtime, close } = await openRuntime({
+    folder,
     scheme: { type: 'default' },
     kvTokens: 512,
-    fingerprint: '',
   });
   const own: number[] = [];
   const sequence = runtime.open(ids);
@@ -80,6 +81,7 @@ test('plain attention is the shipped scorer: ranks to 0.999, values within what 
       }
     },
   });
+  await close();
   const theirs = [...scores.subarray(1)];
   assert.equal(own.length, theirs.length);
   const difference = own.reduce((sum, value, i) => sum + Math.abs(value - (theirs[i] ?? 0)), 0);
