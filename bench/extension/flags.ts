@@ -128,8 +128,8 @@ const llamaWarnings: readonly Case[] = [
     ['--rope-freq-base', '20221', ...size],
     'refuses-prompt',
   ),
-  warning('llamacpp', 'dynamic', ['--rope-scaling', 'dynamic', ...size], 'refuses-start'),
-  warning('llamacpp', 'llama3', ['--rope-scaling', 'llama3', ...size], 'refuses-start'),
+  warning('llamacpp', 'dynamic as a flag', ['--rope-scaling', 'dynamic', ...size], 'refuses-start'),
+  warning('llamacpp', 'llama3 as a flag', ['--rope-scaling', 'llama3', ...size], 'refuses-start'),
 ];
 
 interface Servers {

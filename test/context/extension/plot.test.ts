@@ -1,5 +1,6 @@
 /** The picture of a plan stands alone and shows every scheme. */
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { llama2, phi3 } from './configs.ts';
 import { planExtension } from '../../../src/context/extension/plan.ts';
@@ -24,4 +25,14 @@ test('frequency bands of every scheme and both bounds, without links or scripts'
     assert.ok(svg.includes(`trained ${plan.model.trainedLength}`));
     assert.ok(svg.includes(`target ${length}`));
   }
+});
+
+test('the picture of docs/extension.md is that of its example', () => {
+  const config: unknown = JSON.parse(readFileSync('test/fixtures/rope/llama-2-7b.json', 'utf8'));
+  const drawn = plotExtension(planExtension({ config, length: 32_768 }));
+  assert.equal(
+    readFileSync('docs/extension-plan.svg', 'utf8'),
+    drawn,
+    'npx sluice plan extend --model test/fixtures/rope/llama-2-7b.json --length 32768 --plot docs/extension-plan.svg',
+  );
 });
