@@ -25,6 +25,8 @@ export interface LoadEngineOptions {
   readonly queue: number;
   /** LM-Infinite when left out: plain attention inside the trained length, bounded beyond it. */
   readonly scheme?: SchemeConfig;
+  /** Tokens whose KV may exist at once, running and remembered ones together; four longest sequences. */
+  readonly kvTokens?: number;
 }
 
 /** Prompt and output together; far beyond the trained length, because the scheme caps distances. */
@@ -47,7 +49,7 @@ export async function loadEngine(options: LoadEngineOptions): Promise<Engine> {
     threads: options.threads,
     slots: 4,
     scheme: options.scheme ?? { type: 'lm-infinite' },
-    kvTokens: 4 * contextLimit,
+    kvTokens: options.kvTokens ?? 4 * contextLimit,
     fingerprint: weights,
   };
   return new WorkerEngine(data, manifest, options);

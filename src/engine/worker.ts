@@ -112,9 +112,8 @@ class Loop {
       if (next === undefined || this.#active.length >= this.#data.slots) return;
       const { promptIds, maxTokens, seed } = next.request;
       const reserved = this.#runtime.pagesFor(promptIds.length + maxTokens);
-      const taken = this.#active.reduce((sum, running) => sum + running.reserved, 0);
       const { capacity } = this.#runtime.pool;
-      if (this.#active.length > 0 && taken + reserved > capacity) return;
+      if (this.#active.length > 0 && this.#reserved() + reserved > capacity) return;
       this.#waiting.shift();
       try {
         if (reserved > capacity) throw tooLong(reserved, capacity);
@@ -126,6 +125,10 @@ class Loop {
         this.#send({ type: 'error', id: next.id, ...described(error) });
       }
     }
+  }
+
+  #reserved(): number {
+    return this.#active.reduce((sum, running) => sum + running.reserved, 0);
   }
 
   /** One chunk for everyone who still reads, then one token for everyone who writes. */
@@ -206,6 +209,11 @@ class Loop {
   }
 
   async #save({ ids, path }: Extract<FileCommand, { readonly type: 'save' }>): Promise<number> {
+    const needed = this.#runtime.pagesFor(ids.length);
+    const free = this.#runtime.pool.capacity - this.#reserved();
+    if (needed > free) {
+      throw new SluiceError('QUEUE_FULL', `Saving needs ${needed} KV pages; ${free} are free`);
+    }
     const sequence = this.#runtime.open(ids);
     try {
       await this.#runtime.read(sequence);

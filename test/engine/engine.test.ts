@@ -134,6 +134,25 @@ test('closing during a generation ends it between two steps', async () => {
   await busy.close();
 });
 
+test('requests that do not fit into the KV memory together run one after the other; too long ones are refused', async () => {
+  const kept = engine;
+  engine = await loadEngine({ folder: 'models/scout', threads: 1, queue: 4, kvTokens: 320 });
+  try {
+    const text = 'the old road along the river '.repeat(20);
+    const alone = await generate(text);
+    const together = await Promise.all([generate(text), generate(text), generate(`${text}.`)]);
+    assert.deepEqual(together[0]?.ids, alone.ids);
+    assert.deepEqual(together[1]?.ids, alone.ids);
+    await assert.rejects(generate(text.repeat(6)), {
+      code: 'REQUEST_INVALID',
+      message: /KV pages/,
+    });
+  } finally {
+    await engine.close();
+    engine = kept;
+  }
+});
+
 test('a prefix is saved and restored by another engine; one under another scheme refuses it', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'sluice-kv-'));
   const path = join(folder, 'prefix.kv');
