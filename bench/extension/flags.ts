@@ -224,8 +224,10 @@ async function ask(url: string): Promise<{ readonly tokens: number } | { readonl
 
 /** The line of a server's last words that names an error. */
 function lastReason(text: string): string {
-  const lines = text.split('\n').filter((line) => /error|invalid|exceed/i.test(line));
-  return (lines.at(-1) ?? text.slice(-300)).trim().slice(-300);
+  const lines = text.split('\n').filter((line) => !/for further information/i.test(line));
+  const telling = [/value error|TypeError|ValueError/i, /error|invalid|exceed/i];
+  const found = telling.flatMap((pattern) => lines.findLast((line) => pattern.test(line)) ?? []);
+  return (found[0] ?? text.slice(-300)).trim().slice(0, 300);
 }
 
 function serversOf(env: Readonly<Record<string, string | undefined>>): Servers {
