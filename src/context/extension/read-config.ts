@@ -63,7 +63,7 @@ export interface ModelShape {
 export function readModelConfig(config: unknown): ModelShape {
   const model = languageModelOf(config);
   if (Object.keys(model).length === 0) throw invalid('is no configuration: expected an object');
-  const family = textOf(model['model_type']) ?? 'unknown';
+  const family = (textOf(model['model_type']) ?? 'unknown').slice(0, 64);
   refuseOtherPositions(model, family);
   const assumed: string[] = [];
   const { section, rope } = ropeSectionOf(model);
