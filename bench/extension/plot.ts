@@ -41,11 +41,11 @@ function powers(longest: number): number[] {
   return Array.from({ length: 1 + Math.floor(Math.log2(longest)) }, (_, i) => 2 ** i);
 }
 
-/** 1, 2, 5 times powers of ten; fewer when the range is wide. */
+/** Round numbers between powers of ten; fewer when the range is wide. */
 function ticks(low: number, high: number): number[] {
   const wide = high / low > 100;
   return Array.from({ length: 12 }, (_, i) => 10 ** i)
-    .flatMap((power) => (wide ? [power] : [power, 2 * power, 5 * power]))
+    .flatMap((power) => (wide ? [power] : [1, 1.5, 2, 3, 5, 7].map((digit) => digit * power)))
     .filter((value) => value >= low && value <= high);
 }
 

@@ -1,7 +1,8 @@
 /**
  * `npm run eval:extension [-- --corpus FILE --longest 64 --targets 3 --workers 2 --again]`: perplexity of the shipped
  * model over 1 .. 64 times its trained length under every scheme. What is measured stays in eval/results/extension.json;
- * a run that is stopped goes on where it was.
+ * a run that is stopped goes on where it was, and
+ * `--report` writes the page of what there is.
  */
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { cpus, loadavg } from 'node:os';
@@ -25,6 +26,7 @@ const { values } = parseArgs({
     targets: { type: 'string', default: '3' },
     workers: { type: 'string', default: String(Math.min(2, cpus().length)) },
     again: { type: 'boolean', default: false },
+    report: { type: 'boolean', default: false },
   },
 });
 
@@ -59,9 +61,11 @@ const open = cells.filter(({ id }) => study.cells[id] === undefined);
 console.log(
   `${cells.length} cells, ${open.length} to measure; ${stream.ids.length} tokens of text`,
 );
-study.loads.push({ date: new Date().toISOString(), load: loadavg()[0] ?? 0, cells: open.length });
-await measureAll();
-save();
+if (!values.report) {
+  study.loads.push({ date: new Date().toISOString(), load: loadavg()[0] ?? 0, cells: open.length });
+  await measureAll();
+  save();
+}
 writeReport(study, cells);
 console.log('wrote eval/results/extension.json, docs/extension-study.md and its plots');
 
