@@ -16,8 +16,19 @@ export const attentionProfiles: readonly AttentionProfile[] = [
   ...hardware,
 ];
 
+/** Profiles that hold for a model by its kinds of layers; none for one that sees everything in every layer. */
+export function layerProfiles(layers: readonly LayerKind[]): readonly AttentionProfile[] {
+  const ids: string[] = [];
+  if (layers.includes('window')) ids.push(layers.includes('full') ? 'hybrid-swa' : 'swa');
+  if (layers.includes('recurrent')) {
+    ids.push(layers.some((layer) => layer !== 'recurrent') ? 'hybrid-recurrent' : 'mamba');
+  }
+  return attentionProfiles.filter(({ id }) => ids.includes(id));
+}
+
 /** Class of a model by its kinds of layers: the strictest of them. */
 export function reuseClassOf(layers: readonly LayerKind[]): ReuseClass {
-  if (layers.includes('recurrent')) return 'S';
-  return layers.includes('window') ? 'W' : 'A';
+  const classes = layerProfiles(layers).map(({ reuse }) => reuse);
+  if (classes.includes('S')) return 'S';
+  return classes.includes('W') ? 'W' : 'A';
 }

@@ -3,6 +3,7 @@
  * from one to another, in either direction. An entry belongs to the regime of the request that wrote it: when a short
  * conversation grows past a border, its old entries stay good for short requests.
  */
+import { layerProfiles } from '../core/attention-profiles.ts';
 import type { PositionScheme } from './position.ts';
 import type { ValidityRow } from './validity.ts';
 import { validityTable } from './validity-table.ts';
@@ -70,8 +71,7 @@ export function validityRows(position: PositionScheme): readonly ValidityRow[] {
   const ids = new Set<string>();
   const scheme = schemeRow(position);
   if (scheme !== null) ids.add(scheme);
-  if (layers.includes('window')) ids.add(layers.includes('full') ? 'hybrid-swa' : 'swa');
-  if (layers.includes('recurrent')) ids.add(layers.length > 1 ? 'hybrid-recurrent' : 'mamba');
+  for (const { row } of layerProfiles(layers)) if (row !== null) ids.add(row);
   return validityTable.filter(({ id }) => ids.has(id));
 }
 

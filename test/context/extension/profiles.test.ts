@@ -51,4 +51,5 @@ test('the class of a model is that of its strictest layers', () => {
   assert.equal(reuseClassOf(['full']), 'A');
   assert.equal(reuseClassOf(['full', 'window']), 'W');
   assert.equal(reuseClassOf(['window', 'recurrent']), 'S');
+  assert.equal(reuseClassOf(['recurrent']), 'S');
 });
