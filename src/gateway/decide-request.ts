@@ -12,6 +12,7 @@ import { tokensThrough, turnRequestOf } from './conversation.ts';
 import { decideUnit, type DecideDeps } from './decide.ts';
 import { planUnits, type Unit } from './plan.ts';
 import type { RequestSettings, UnitPlan } from './settings.ts';
+import { sinkRequest, sunkTurn, type SinkRules, type Sunk } from './sinks.ts';
 import type { PrepareInput } from './types.ts';
 
 /** What the units of a request became. */
@@ -28,6 +29,8 @@ export interface DecidedRequest {
   readonly session: string | null;
   /** Tokens of the forwarded text up to and including each unit. */
   readonly tokens: readonly (number | null)[];
+  /** Turns that are left out; null = none. */
+  readonly sunk: Sunk | null;
 }
 
 export interface DecideRequestOptions {
@@ -43,6 +46,8 @@ export interface DecideRequestDeps extends Omit<DecideDeps, 'countTokens' | 'cou
   readonly countSteps: (text: string) => Steps<number>;
   readonly reuse: Reuse;
   readonly policy: string;
+  /** null = no turn is ever left out. */
+  readonly sinks: SinkRules | null;
   /** Milliseconds for the whole request. */
   readonly deadlineMs: number;
   /** Requests with more UTF-16 units of text than this are not counted: that would hold up everybody else. */
@@ -51,7 +56,7 @@ export interface DecideRequestDeps extends Omit<DecideDeps, 'countTokens' | 'cou
   readonly mayFailOpen: (error: unknown) => SkipReason;
 }
 
-const forgotten = { turn: null, session: null, tokens: [] };
+const forgotten = { turn: null, session: null, tokens: [], sunk: null };
 
 /** @throws SluiceError ABORTED when the caller is gone; any other only when failing closed */
 export async function decideRequest(
@@ -96,14 +101,19 @@ async function decideAll(
     for (const span of decision.spans) spent += span.tokensAfter ?? 0;
     decisions.push(decision);
   }
+  const { countTokens } = unitDeps;
+  const facts = { request, units, decisions, countTokens };
+  const sunk = deps.sinks === null ? null : await sinkRequest(facts, deps.sinks);
+  const forwarded = sunk?.decisions ?? decisions;
   return {
-    splices: decisions.flatMap((decision, at) => splicesOf(units[at], decision)),
-    spans: decisions.flatMap(({ spans }) => spans),
+    splices: forwarded.flatMap((decision, at) => splicesOf(units[at], decision)),
+    spans: forwarded.flatMap(({ spans }) => spans),
     masks,
     failure: null,
-    turn,
+    turn: turn === null || sunk === null ? turn : sunkTurn(turn, sunk),
     session: turnRequest.session,
-    tokens: tokensThrough(decisions),
+    tokens: tokensThrough(forwarded),
+    sunk,
   };
 }
 

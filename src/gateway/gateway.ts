@@ -17,6 +17,7 @@ import { createFlights, type Flights } from './flights.ts';
 import { createPasses, type Pass, type Passes } from './pass.ts';
 import { responseHeaders } from './report.ts';
 import { createReports, type Reports } from './reports.ts';
+import type { SinkRules } from './sinks.ts';
 import { survivorsOf, type CompressorSource } from './settings.ts';
 import { explainPieces } from './text.ts';
 import { callCompressText, countTexts, countWaitMs, type TextCallDeps } from './text-call.ts';
@@ -91,6 +92,7 @@ class SluiceGateway implements Gateway {
     this.#passes = createPasses({
       ...deps,
       survivors: this.#survivors,
+      sinkRules: () => sinkRulesOf(deps, backend),
       backendName: backend.name,
       originals: this.#originals,
     });
@@ -248,4 +250,10 @@ class SluiceGateway implements Gateway {
     }
     return pass;
   }
+}
+
+function sinkRulesOf({ sinks: tools, config }: GatewayDeps, backend: Backend): SinkRules | null {
+  if (tools === undefined || !config.sinks.enabled) return null;
+  const windowTokens = config.windows.limit_tokens ?? backend.capabilities.contextWindow;
+  return { tools, config: config.sinks, windowTokens };
 }

@@ -21,6 +21,7 @@ import { compressedTokens } from './conversation.ts';
 import { decideRequest, type DecidedRequest, type DecideRequestDeps } from './decide-request.ts';
 import { reasonOf } from './decide.ts';
 import { countSkips, decisionOf, openReport } from './report.ts';
+import { withSinks, type SinkRules } from './sinks.ts';
 import { combineWishes, settingsFor, type CompressorSource } from './settings.ts';
 import type { PrepareInput } from './types.ts';
 
@@ -50,6 +51,8 @@ export interface PassDeps {
   readonly reuse: Reuse;
   /** Label of everything that decides how a text is shortened. */
   readonly policy: string;
+  /** Asked for every request: the context window may be found out late. null = no turn is ever left out. */
+  readonly sinkRules: () => SinkRules | null;
   readonly observer: Observer;
   readonly clock: Clock;
   /** Name of the backend, for reports. */
@@ -153,17 +156,18 @@ class BodyPasses implements Passes {
     timings: { readonly readMs: number; readonly compressMs: number },
   ): Pass {
     const { tokenizer, clock, backendName } = this.#deps;
-    const { spans, failure, turn, session, tokens, masks } = decided;
-    const splices = [...decided.splices, ...request.removals].sort(
+    const { spans, failure, turn, session, tokens, masks, sunk } = decided;
+    const edits = [...decided.splices, ...request.removals].sort(
       (a, b) => a.byteStart - b.byteStart,
     );
+    const splices = withSinks(edits, sunk);
     const report = openReport({
       id: randomUUID(),
       startedAt: clock.now(),
       tenant: input.tenant,
       dialect: request.dialect,
       backend: backendName,
-      decision: spans === null ? 'failed-open' : decisionOf(spans),
+      decision: spans === null ? 'failed-open' : decisionOf(spans, sunk?.report ?? null),
       spans,
       skipped: failure === null ? countSkips(spans ?? []) : { [failure]: 1 },
       tokenizer: tokenizer.id,
@@ -172,10 +176,13 @@ class BodyPasses implements Passes {
     });
     return {
       body: splices.length === 0 ? input.body : applySplices(input.body, splices),
-      report,
+      report: sunk === null ? report : { ...report, sinks: sunk.report },
       masks,
       request,
-      countable: spans === null ? null : countableOf(request, decided.splices),
+      countable:
+        spans === null
+          ? null
+          : countableOf(request, [...decided.splices, ...(sunk?.removed ?? [])]),
       turn,
       session,
       tokens,
@@ -193,6 +200,7 @@ class BodyPasses implements Passes {
     return {
       reuse,
       policy,
+      sinks: this.#deps.sinkRules(),
       deadlineMs: config.limits.compress_ms,
       maxCountedChars: config.limits.compress_chars,
       mayFailOpen: (error) => this.mayFailOpen(error),

@@ -1,7 +1,7 @@
 /** Building of request reports: plain data from the stages' results. */
 import type { Decision, RequestReport, SkipReason, SpanReport, Usage } from '../core/report.ts';
 import type { Span } from '../core/span.ts';
-import type { WindowsReport } from '../core/window-words.ts';
+import type { SinksReport, WindowsReport } from '../core/window-words.ts';
 
 export function spanReport(
   span: Span,
@@ -31,8 +31,12 @@ const failures: ReadonlySet<SkipReason> = new Set([
 ]);
 
 /** What the request's header says, from its spans. */
-export function decisionOf(spans: readonly SpanReport[]): Decision {
-  let replayed = false;
+export function decisionOf(
+  spans: readonly SpanReport[],
+  sinks: SinksReport | null = null,
+): Decision {
+  if (sinks?.fresh === true) return 'compressed';
+  let replayed = sinks !== null;
   let failed = false;
   for (const span of spans) {
     const shorter = span.original !== null;

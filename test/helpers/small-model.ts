@@ -28,6 +28,8 @@ export interface SmallModelOptions {
   readonly window: number;
   /** What `/v1/models` says; default: the truth. null = nothing. */
   readonly told?: number | null;
+  /** Reports what a prompt shares with the one before as cached. */
+  readonly caches?: boolean;
   readonly answer: (prompt: { readonly text: string; readonly body: Record<string, unknown> }) => {
     readonly text?: string;
     readonly status?: number;
@@ -46,6 +48,7 @@ export async function startSmallModel(
   const asked: AskedPrompt[] = [];
   let running = 0;
   let most = 0;
+  let previous = '';
   const answer = (request: IncomingMessage, response: ServerResponse, bytes: Buffer): void => {
     const path = request.url ?? '';
     if (path === '/v1/models') {
@@ -74,7 +77,9 @@ export async function startSmallModel(
     most = Math.max(most, running);
     response.once('close', () => (running -= 1));
     const made = options.answer({ text, body });
-    setTimeout(() => reply(response, { path, body, tokens, made }), made.delayMs ?? 0);
+    const cached = options.caches === true ? tokenizer.count(common(previous, text)) : 0;
+    previous = text;
+    setTimeout(() => reply(response, { path, body, tokens, cached, made }), made.delayMs ?? 0);
   };
   const upstream = await startFakeUpstream(t, { type: 'custom', answer });
   return { upstream, url: upstream.url, asked, mostAtOnce: () => most };
@@ -85,11 +90,17 @@ function textOf(body: Record<string, unknown>): string {
   const messages = body['messages'] as { content: unknown }[];
   return messages
     .map(({ content }) =>
-      typeof content === 'string'
-        ? content
-        : (content as { text?: string }[]).map((part) => part.text ?? '').join('\n'),
+      Array.isArray(content)
+        ? (content as { text?: string }[]).map((part) => part.text ?? '').join('\n')
+        : String(content ?? ''),
     )
     .join('\n');
+}
+
+function common(a: string, b: string): string {
+  let at = 0;
+  while (at < a.length && a[at] === b[at]) at += 1;
+  return b.slice(0, at);
 }
 
 function reply(
@@ -98,10 +109,11 @@ function reply(
     readonly path: string;
     readonly body: Record<string, unknown>;
     readonly tokens: number;
+    readonly cached: number;
     readonly made: ReturnType<SmallModelOptions['answer']>;
   },
 ): void {
-  const { path, body, tokens, made } = facts;
+  const { path, body, tokens, cached, made } = facts;
   if (made.status !== undefined) {
     response.writeHead(made.status, { 'content-type': 'application/json' });
     response.end('{"error":{"message":"scripted"}}');
@@ -113,7 +125,7 @@ function reply(
   const usage = {
     prompt_tokens: tokens,
     completion_tokens: words.length,
-    prompt_tokens_details: { cached_tokens: 0 },
+    prompt_tokens_details: { cached_tokens: cached },
   };
   if (body['stream'] === true) {
     response.writeHead(200, { 'content-type': 'text/event-stream' });
