@@ -131,12 +131,13 @@ export class EngineRuntime {
   /**
    * Computes the one pending token of every sequence, in one pass per regime.
    * @returns logits of every sequence, in order
+   * @throws RangeError for a sequence that `canDecode` refuses: `read` takes it
    */
   async decode(batch: readonly Sequence[]): Promise<Float32Array[]> {
-    for (const sequence of batch) {
-      if (sequence.tokens.length - sequence.length !== 1) {
-        throw new RangeError('Only sequences with one pending token can be decoded together');
-      }
+    if (!batch.every((sequence) => this.canDecode(sequence))) {
+      throw new RangeError(
+        'Decoding takes sequences with one pending token and the regime they had',
+      );
     }
     const result = new Map<Sequence, Float32Array>();
     const size = this.shape.vocabularySize;

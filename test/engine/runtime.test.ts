@@ -241,6 +241,7 @@ for (const scheme of [longrope, { type: 'dynamic', factor: 2 }, { type: 'ntk-ste
     assert.equal(runtime.open(ids.slice(0, 20)).length, 19, 'the short one is reused');
     short.tokens.push(...ids.slice(32, 34));
     assert.ok(!runtime.canDecode(short));
+    await assert.rejects(runtime.decode([short]), RangeError);
     near(await runtime.read(short), await fresh(ids.slice(0, 34), { scheme }));
     const other = [...ids.slice(0, 40), ...randomIds(13, 5)];
     const branch = runtime.open(other);

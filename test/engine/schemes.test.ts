@@ -206,3 +206,49 @@ test('impossible parameters are refused by name', () => {
     assert.throws(() => createScheme(config, small), { code: 'REQUEST_INVALID', message });
   }
 });
+
+test('StreamingLLM: positions are places in the cache (vector of the technical reference)', () => {
+  const { inputs } = createScheme({ type: 'streaming', sinks: 4, recent: 4 }, small);
+  const past = Int32Array.of(0, 1, 2, 3, 6, 7, 8);
+  const { keyPositions, queryPositions } = inputs({
+    past,
+    pastParts: null,
+    start: 9,
+    fresh: 1,
+    dropped: 2,
+  });
+  assert.deepEqual([...keyPositions.subarray(0, 7)], [0, 1, 2, 3, 4, 5, 6]);
+  assert.deepEqual([...queryPositions], [7]);
+});
+
+test('LM-Infinite: plain inside the window; beyond it no pair is farther apart than the cap', () => {
+  const scheme = createScheme({ type: 'lm-infinite', sinks: 2, window: 8, cap: 7 }, small);
+  const inside = scheme.inputs({
+    past: Int32Array.of(0, 1, 2),
+    pastParts: null,
+    start: 3,
+    fresh: 2,
+    dropped: 0,
+  });
+  assert.deepEqual(
+    Array.from(inside.mask, (value) => value === 0),
+    [true, true, true, true, false, true, true, true, true, true],
+  );
+  assert.equal(inside.second, null);
+  const past = Int32Array.of(13, 0, 1, -1, 12, 11, 10, 9, 8, 7);
+  const one = scheme.inputs({ past, pastParts: null, start: 14, fresh: 1, dropped: 5 });
+  assert.deepEqual(
+    Array.from(one.keyPositions, (key) => (one.queryPositions[0] ?? 0) - key).filter(
+      (_, i) => past[i] !== -1,
+    ),
+    [1, 7, 7, 2, 3, 4, 5, 6, 7, 0],
+  );
+  // query 14 sees the sinks 0 and 1 and the keys from 7 on
+  assert.deepEqual(
+    Array.from(one.mask, (value) => value === 0),
+    [true, true, true, false, true, true, true, true, true, true, true],
+  );
+  const two = scheme.inputs({ past, pastParts: null, start: 14, fresh: 2, dropped: 5 });
+  assert.equal(two.second?.select.length, 24);
+  assert.deepEqual([...(two.second?.queryPositions ?? [])], [7, 7]);
+});
