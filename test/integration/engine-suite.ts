@@ -10,6 +10,7 @@ import { eventsArrive } from './kv-events.ts';
 import { cacheIsKnown, promptsAgree } from './prompt-tokens.ts';
 import { startRecorder, type Recorder } from './recorder.ts';
 import { runPython, startSluice, stop } from './processes.ts';
+import { windowsShare } from './windows.ts';
 
 export interface RealEngine {
   readonly name: string;
@@ -78,6 +79,9 @@ export function engineSuite(name: string, start: () => Promise<RealEngine | stri
     );
     if (engine.events !== undefined)
       await t.test('KV events arrive live and again', () => eventsArrive(engine));
+    await t.test('windows share their beginning in the cache, and answer what is refused', () =>
+      windowsShare(engine),
+    );
     await t.test('abort closes the upstream stream within 50 ms', () =>
       aborted({ engine, recorder, sluice: sluice.url }),
     );
