@@ -11,7 +11,7 @@
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import type { PlanServer } from '../../src/core/backend-kind.ts';
 import { planExtension, type SchemePlan, type ServerPlan } from '../../src/extension.ts';
 import { freePort, startEngine, stop } from '../../test/integration/processes.ts';
@@ -90,6 +90,8 @@ const limit = ['--max-model-len', String(targetLength)];
 const rope = (parameters: object): string => JSON.stringify({ rope_parameters: parameters });
 const bare = { rope_theta: 10_000.5, original_max_position_embeddings: 4096 };
 
+const bareDynamic = { rope_theta: 10_000.5, rope_type: 'dynamic', factor: 2.5 };
+
 const vllmWarnings: readonly Case[] = [
   warning('vllm', 'longer without a scheme', limit, 'refuses-start'),
   warning(
@@ -104,11 +106,12 @@ const vllmWarnings: readonly Case[] = [
     ['--hf-overrides', rope({ rope_theta: 10_000, rope_type: 'linear', factor: 2 }), ...limit],
     'refuses-start',
   ),
+  // It answers: nobody is told that the angles are wrong (see `tables`).
   warning(
     'vllm',
     'dynamic with the factor alone',
-    ['--hf-overrides', rope({ rope_theta: 10_000.5, rope_type: 'dynamic', factor: 2.5 }), ...limit],
-    'refuses-prompt',
+    ['--hf-overrides', rope(bareDynamic), ...limit],
+    'serves',
   ),
 ];
 
@@ -242,6 +245,55 @@ function serversOf(env: Readonly<Record<string, string | undefined>>): Servers {
   };
 }
 
+interface Table {
+  readonly name: string;
+  /** Positions that it has angles for. */
+  readonly rows: number;
+  /** Largest relative distance of a frequency from the plan's, and of the factor. */
+  readonly worst: number;
+  readonly ok: boolean;
+}
+
+/** The angles that vLLM computes from the override of each plan, against the plan; and from what the plan warns of. */
+function vllmTables(config: unknown, vllm: string): readonly Table[] {
+  const plans = planned(config, 'vllm');
+  const bare = 'dynamic with the factor alone';
+  const overrides = [...plans.map(([, plan]) => overrideOf(plan)), rope(bareDynamic)];
+  const input = `[${overrides.join()}]`;
+  const python = join(dirname(vllm), 'python');
+  const env = { ...process.env, ...vllmEnvironment };
+  const words = ['bench/extension/vllm_rope.py', String(headDim), '4096'];
+  const result = spawnSync(python, words, { input, env });
+  if (result.status !== 0) throw new Error(result.stderr.toString().slice(-500));
+  const tables = JSON.parse(result.stdout.toString()) as readonly {
+    rows: number;
+    frequencies: readonly number[];
+    factor: number;
+  }[];
+  const dynamic = plans.find(([{ type }]) => type === 'dynamic')?.[0];
+  return tables.map(({ rows, frequencies, factor }, at) => {
+    const scheme = plans[at]?.[0] ?? dynamic;
+    const found = [...frequencies, factor];
+    const wanted = [...(scheme?.inverseFrequencies ?? []), scheme?.attentionFactor ?? NaN];
+    const worst = Math.max(...found.map((value, i) => Math.abs(value / (wanted[i] ?? NaN) - 1)));
+    const right = rows >= targetLength && worst < 1e-5;
+    return {
+      name: plans[at]?.[0].type ?? bare,
+      rows,
+      worst,
+      ok: at < plans.length ? right : !right,
+    };
+  });
+}
+
+/** Channels of a head of the tiny model. */
+const headDim = 64;
+
+/** As written in the plan: a whole float stays one. */
+function overrideOf(plan: ServerPlan): string {
+  return plan.arguments[plan.arguments.indexOf('--hf-overrides') + 1] ?? '{}';
+}
+
 /** What was found before stays for cases that are not run again. */
 function earlier(): readonly Result[] {
   if (!existsSync(file)) return [];
@@ -276,6 +328,15 @@ async function main(wanted: readonly string[]): Promise<void> {
     const results = cases.flatMap((every) => found.get(keyOf(every)) ?? []);
     const head = { trainedLength: 4096, targetLength, promptLength };
     writeFileSync(file, `${JSON.stringify({ ...head, results }, null, 2)}\n`);
+  }
+  if (servers.vllm !== null) {
+    const tables = vllmTables(config, servers.vllm.binary);
+    for (const { name, rows, worst, ok } of tables) {
+      console.log(`${ok ? 'ok  ' : 'FAIL'} vllm angles: ${name}: ${rows} rows, worst ${worst}`);
+    }
+    const all = JSON.parse(readFileSync(file, 'utf8')) as object;
+    writeFileSync(file, `${JSON.stringify({ ...all, tables }, null, 2)}\n`);
+    if (tables.some(({ ok }) => !ok)) process.exitCode = 1;
   }
   if (cases.some((one) => found.get(keyOf(one))?.ok === false)) process.exitCode = 1;
 }

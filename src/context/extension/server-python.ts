@@ -67,7 +67,7 @@ function vllmScheme(
         cacheRow: 'ntk-static',
         notes: [
           `Runs as static NTK: one base, that of a sequence of ${stated.max_position_embeddings} tokens, for every prompt.`,
-          'With the factor alone it starts too, but its table of angles ends at max_position_embeddings: longer prompts read past it.',
+          'With the factor alone it starts and answers too, but with the unscaled base and a table of angles that ends at max_position_embeddings: longer prompts read past it.',
         ],
       };
     }
