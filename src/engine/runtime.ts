@@ -80,7 +80,10 @@ export class EngineRuntime {
     { tokens, origin }: { readonly tokens: ArrayLike<number>; readonly origin: number },
   ): Sequence {
     const parts = windows.flatMap((window, i) =>
-      liveBlocks(window).map((block): PartBlock => ({ block: this.#share(block), part: i + 1 })),
+      liveBlocks(window).map(({ block }): PartBlock => ({
+        block: this.#share(block),
+        part: i + 1,
+      })),
     );
     const sequence = newSequence(Array.from(tokens), { origin, parts });
     this.#settle(sequence);

@@ -51,7 +51,14 @@ function encodedParts(
   return { length: Math.max(...parts.map((part) => part.length)), layers };
 }
 
-const parts = [randomIds(1, 12), randomIds(2, 9), randomIds(3, 5)];
+/** The same instruction in front of every window: longer than a page, which they share. */
+const instruction = randomIds(8, 34);
+const parts = [
+  [...instruction, ...randomIds(1, 12)],
+  [...instruction, ...randomIds(2, 9)],
+  [...instruction, ...randomIds(3, 5)],
+];
+const longest = 46;
 const text = randomIds(4, 6);
 
 test('windows: positions of the paper', () => {
@@ -74,7 +81,7 @@ test('windows equal the reference, in any order, and their KV is the same', asyn
     const logits = await runtime.read(sequence);
     assert.ok(relativeError(logits, expected) < 1e-4, String(relativeError(logits, expected)));
     const first = runtime.open([...(parts[0] ?? []), 9]);
-    assert.equal(first.length, 12, 'the window is found as an ordinary prefix');
+    assert.equal(first.length, longest, 'the window is found as an ordinary prefix');
     const keys = first.blocks[0]?.keys.slice();
     const alone = runtimeOf({ type: 'default' });
     const again = alone.open(parts[0] ?? []);
@@ -90,8 +97,8 @@ test('a window that grows later is not seen growing', async () => {
   const runtime = runtimeOf({ type: 'default' });
   const window = runtime.open(parts[0] ?? []);
   await runtime.read(window);
-  const behind = runtime.openBehind([window], { tokens: text, origin: 12 });
-  const copy = runtime.openBehind([window], { tokens: text, origin: 12 });
+  const behind = runtime.openBehind([window], { tokens: text, origin: longest });
+  const copy = runtime.openBehind([window], { tokens: text, origin: longest });
   const expected = await runtime.read(copy);
   window.tokens.push(...randomIds(9, 4));
   await runtime.read(window);
@@ -103,7 +110,7 @@ test('structured prompting: the vector of rescaled attention', () => {
   // two groups of three, then two tokens of the text; the last one asks
   const { mask } = inputs({
     past: Int32Array.of(0, 1, 2, 0, 1, 2, 3),
-    pastParts: Uint8Array.of(1, 1, 1, 2, 2, 2, 0),
+    pastParts: Uint16Array.of(1, 1, 1, 2, 2, 2, 0),
     start: 4,
     fresh: 1,
     dropped: 0,
@@ -117,7 +124,7 @@ test('structured prompting: the vector of rescaled attention', () => {
 });
 
 test('structured prompting equals the reference', async () => {
-  const state = encodedParts(parts, (part) => 12 - part.length);
+  const state = encodedParts(parts, (part) => longest - part.length);
   const scheme = rescaledSelf(plain, parts.length);
   const expected = oracle(llama, scheme, text, { state }).logits[0] ?? [];
   const runtime = runtimeOf({ type: 'structured', groups: parts.length });

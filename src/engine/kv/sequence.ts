@@ -6,7 +6,7 @@ import type { Block, BlockPool } from './blocks.ts';
 /** A page of another sequence that this one sees as a part of its input (a window, a group). */
 export interface PartBlock {
   readonly block: Block;
-  /** From 1. */
+  /** From 1; 0 = the text itself. */
   readonly part: number;
 }
 
@@ -45,10 +45,13 @@ export function newSequence(
   };
 }
 
-/** Pages that exist, parts first. */
-export function liveBlocks(sequence: Sequence): Block[] {
+/**
+ * Pages that exist, parts first; the text's own are part 0. A page is there as often as parts hold it: windows that
+ * begin alike share pages, and each of them counts.
+ */
+export function liveBlocks(sequence: Sequence): PartBlock[] {
   const own = sequence.blocks.filter((block) => block !== null);
-  return [...sequence.parts.map(({ block }) => block), ...own];
+  return [...sequence.parts, ...own.map((block) => ({ block, part: 0 }))];
 }
 
 /** Drops what the scheme does not keep before `fresh` more tokens; whole pages go back to the pool. */

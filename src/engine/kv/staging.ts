@@ -7,10 +7,11 @@ import { emptySlot } from '../schemes/types.ts';
 import { blockTokens } from './blocks.ts';
 import type { Block, KvLayout } from './blocks.ts';
 import { liveBlocks } from './sequence.ts';
-import type { Sequence } from './sequence.ts';
+import type { PartBlock, Sequence } from './sequence.ts';
 
 interface Place {
   readonly block: Block;
+  readonly part: number;
   readonly version: number;
   /** Tokens of the page that are copied. */
   filled: number;
@@ -58,15 +59,14 @@ export class Staging {
     row: number,
     sequence: Sequence,
     sinks: number,
-  ): { readonly past: Int32Array; readonly pastParts: Uint8Array | null } {
+  ): { readonly past: Int32Array; readonly pastParts: Uint16Array | null } {
     const past = new Int32Array(this.#places * blockTokens).fill(emptySlot);
-    const parts = new Map(sequence.parts.map(({ block, part }) => [block, part]));
-    const pastParts = parts.size === 0 ? null : new Uint8Array(past.length);
+    const pastParts = sequence.parts.length === 0 ? null : new Uint16Array(past.length);
     const gone = sequence.origin + sinks;
     const kept = gone + sequence.dropped;
     for (const [at, place] of (this.#rows[row] ?? []).entries()) {
       if (place === null) continue;
-      const part = parts.get(place.block) ?? 0;
+      const { part } = place;
       for (let i = 0; i < place.filled; i += 1) {
         const position = place.block.start + i;
         if (part === 0 && position >= gone && position < kept) continue;
@@ -96,21 +96,22 @@ export class Staging {
     );
   }
 
-  #syncRow(row: number, blocks: readonly Block[]): void {
+  #syncRow(row: number, blocks: readonly PartBlock[]): void {
     const places = this.#rows[row] ?? [];
-    const missing = new Set(blocks);
+    const missing = new Map<string, PartBlock>();
+    for (const entry of blocks) missing.set(nameOf(entry), entry);
     for (const [at, place] of places.entries()) {
       if (place === null) continue;
-      const { block, version } = place;
-      if (missing.has(block) && block.version === version) {
-        missing.delete(block);
-        if (place.filled < block.count) this.#copy(row, at, place);
+      const name = `${place.version}:${place.part}`;
+      if (missing.has(name)) {
+        missing.delete(name);
+        if (place.filled < place.block.count) this.#copy(row, at, place);
       } else places[at] = null;
     }
     let at = 0;
-    for (const block of missing) {
+    for (const { block, part } of missing.values()) {
       while (places[at] !== null) at += 1;
-      const place = { block, version: block.version, filled: 0 };
+      const place = { block, part, version: block.version, filled: 0 };
       places[at] = place;
       this.#copy(row, at, place);
     }
@@ -131,4 +132,9 @@ export class Staging {
     }
     place.filled = block.count;
   }
+}
+
+/** A page has a version of its own for every use of its memory; a part holds it once. */
+function nameOf({ block, part }: PartBlock): string {
+  return `${block.version}:${part}`;
 }

@@ -12,7 +12,7 @@ export interface StepView {
   /** Position of the token in every cached slot, or `emptySlot`; all positions are below `start`. */
   readonly past: Int32Array;
   /** Part of the input that a slot's token belongs to: 0 = the text itself, from 1 = window or group. Null = all 0. */
-  readonly pastParts: Uint8Array | null;
+  readonly pastParts: Uint16Array | null;
   /** Position of the first new token. */
   readonly start: number;
   /** New tokens, at least 1. */
