@@ -74,11 +74,15 @@ export class EngineRuntime {
   /**
    * Text behind parts that were encoded alone (parallel windows, groups of structured prompting); all their tokens
    * are visible, and the text starts at `origin`. The parts may be extended or released afterwards.
+   * @throws SluiceError REQUEST_INVALID when the text is in another regime than a part
    */
   openBehind(
     windows: readonly Sequence[],
     { tokens, origin }: { readonly tokens: ArrayLike<number>; readonly origin: number },
   ): Sequence {
+    const regime = this.scheme.regime(origin + tokens.length);
+    const other = windows.find((window) => window.regime !== regime);
+    if (other !== undefined) throw this.#mixed(regime, other.regime);
     const parts = windows.flatMap((window, i) =>
       liveBlocks(window).map(({ block }): PartBlock => ({
         block: this.#share(block),
@@ -180,15 +184,17 @@ export class EngineRuntime {
     const regime = this.scheme.regime(sequence.origin + sequence.tokens.length);
     if (sequence.regime === regime) return;
     if (sequence.parts.length > 0 && sequence.regime !== 0) {
-      throw new SluiceError(
-        'REQUEST_INVALID',
-        `Text behind parts left regime ${sequence.regime} of ${this.scheme.name}; the parts belong to it`,
-      );
+      throw this.#mixed(regime, sequence.regime);
     }
     for (const block of sequence.blocks.splice(0)) if (block !== null) this.pool.release(block);
     Object.assign(sequence, { regime, length: 0, dropped: 0, chain: null });
     // What follows parts depends on them, and keys name only what precedes in the same sequence.
     if (sequence.parts.length === 0) this.#findPrefix(sequence);
+  }
+
+  #mixed(text: number, parts: number): SluiceError {
+    const found = `the text needs ${text}, its parts have ${parts}`;
+    return new SluiceError('REQUEST_INVALID', `KV of two regimes of ${this.scheme.name}: ${found}`);
   }
 
   #findPrefix(sequence: Sequence): void {

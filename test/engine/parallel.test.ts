@@ -105,6 +105,23 @@ test('a window that grows later is not seen growing', async () => {
   assert.deepEqual(await runtime.read(behind), expected);
 });
 
+test('text in another regime than its windows is refused', async () => {
+  const runtime = new EngineRuntime(session, {
+    shape: { ...shape, trainedLength: 48 },
+    scheme: { type: 'ntk-stepped' },
+    kvTokens: 1024,
+    fingerprint: 'test',
+  });
+  await assert.rejects(openParallelWindows(runtime, { parts, text }), {
+    code: 'REQUEST_INVALID',
+    message: /two regimes .* the text needs 96, its parts have 48/,
+  });
+  const fits = await openParallelWindows(runtime, { parts, text: text.slice(0, 2) });
+  await runtime.read(fits);
+  fits.tokens.push(9);
+  await assert.rejects(runtime.read(fits), { code: 'REQUEST_INVALID', message: /two regimes/ });
+});
+
 test('structured prompting: the vector of rescaled attention', () => {
   const { inputs } = structured({ groups: 2 }, shape);
   // two groups of three, then two tokens of the text; the last one asks
