@@ -10,6 +10,7 @@ export type { RequestReport, SpanReport, SkipReason, Decision, Usage } from './c
 export type { Span, SpanKind, ContentKind, Policy, Role } from './core/span.ts';
 export { keepReasons, type KeepMask, type KeepReason } from './core/mask.ts';
 export { methodNames, type MethodName } from './core/method.ts';
+export type { SinksReport, WindowsReport, WindowStrategy } from './core/window-words.ts';
 export { SluiceError, errorTable, type ErrorCode } from './core/errors.ts';
 export type { CompressTextInput, CompressTextResult } from './gateway/types.ts';
 export type { ConversationPlan, PlannedTurn } from './plan-conversation.ts';
@@ -42,6 +43,20 @@ export { createScorers } from './score/create.ts';
 export type { KeepScorer, Scorer, ScorerSet, SurprisalScorer } from './score/types.ts';
 export { readRequest } from './wire/read.ts';
 export { applySplices } from './wire/splice.ts';
+export { renderWindow, splitWindows } from './context/windows/split.ts';
+export { countVotes, normaliseAnswer } from './context/windows/vote.ts';
+export { poolStep } from './context/windows/pooling.ts';
+export { relevance } from './window-tools.ts';
+export type {
+  Material,
+  Piece,
+  SplitOptions,
+  TextWindow,
+  WindowAnswer,
+  WindowJob,
+} from './context/windows/types.ts';
+export { sinkCut, sinkMarker } from './context/sinks.ts';
+export type { SinkCut, SinkOptions, SinkUnit } from './context/types.ts';
 export { contentKindOf, detectParts } from './wire/detect/detect.ts';
 
 // the embedded engine: every position scheme on one model, and inputs longer than its window

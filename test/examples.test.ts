@@ -40,6 +40,14 @@ test('typed client: the answer survives, a wrong rate is a problem document', as
   assert.equal(problem, 'REQUEST_INVALID');
 });
 
+test('a long text in windows: every part is told, one is chosen', async () => {
+  const { run } = await import('../examples/long-text/index.ts');
+  const { strategy, windows } = await run();
+  assert.equal(strategy, 'select');
+  assert.equal(windows.length, 3, windows.join('\n'));
+  assert.equal(windows.filter((line) => line.startsWith('chosen')).length, 1);
+});
+
 test('no example is left out', () => {
   const folders = readdirSync('examples', { withFileTypes: true })
     .filter((entry) => entry.isDirectory())
@@ -47,6 +55,7 @@ test('no example is left out', () => {
   assert.deepEqual(folders.sort(), [
     'express-middleware',
     'library',
+    'long-text',
     'proxy-openai-client',
     'rag-question',
     'typed-client',

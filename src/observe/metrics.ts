@@ -71,6 +71,7 @@ function createRequestCounts(registry: Registry): Metrics['count'] {
     'code',
   ]);
   const countReuse = createReuseCounts(registry);
+  const countLong = createLongInputCounts(registry);
   const amounts = { cached: 0, prompt: 0 };
   const sum = (name: string, help: string, read: () => number): void =>
     addCounter(registry, `sluice_${name}`, help, read);
@@ -90,6 +91,7 @@ function createRequestCounts(registry: Registry): Metrics['count'] {
     amounts.cached += report.usage?.cachedTokens ?? 0;
     amounts.prompt += report.usage?.promptTokens ?? 0;
     countReuse(report);
+    countLong(report);
     if (report.timings.compressMs !== null)
       compressSeconds.observe(report.timings.compressMs / 1000);
   };
@@ -128,6 +130,39 @@ function createReuseCounts(registry: Registry): (report: RequestReport) => void 
     tokens.add(['planned', backend ?? 'none'], plannedReuse);
     tokens.add(['reported', backend ?? 'none'], reportedReuse);
     errors.observe(Math.abs(plannedReuse - reportedReuse));
+  };
+}
+
+/** Requests that did not fit: read in windows, or without the middle of their conversation. */
+function createLongInputCounts(registry: Registry): (report: RequestReport) => void {
+  const runs = createTally(registry, {
+    name: 'sluice_window_runs_total',
+    help: 'Requests that were answered from windows, by strategy and cause.',
+    labelNames: ['strategy', 'cause'],
+  });
+  const windows = createTally(registry, {
+    name: 'sluice_windows_total',
+    help: 'Windows of such requests, by what became of them.',
+    labelNames: ['state'],
+  });
+  const tokens = createTally(registry, {
+    name: 'sluice_window_tokens_total',
+    help: 'Tokens of the requests to windows as the backend reports, without the final ones.',
+    labelNames: ['side'],
+  });
+  const cuts = createTally(registry, {
+    name: 'sluice_sink_requests_total',
+    help: 'Requests without the middle of their conversation; fresh = the first one with a cut.',
+    labelNames: ['fresh'],
+  });
+  return ({ windows: run, sinks }) => {
+    if (sinks !== null) cuts.add([sinks.fresh ? 'yes' : 'no'], 1);
+    if (run === null) return;
+    runs.add([run.strategy, run.cause], 1);
+    for (const { state } of run.windows) windows.add([state], 1);
+    tokens.add(['prompt'], run.promptTokens);
+    tokens.add(['cached'], run.cachedTokens);
+    tokens.add(['completion'], run.completionTokens);
   };
 }
 

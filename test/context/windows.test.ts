@@ -64,9 +64,16 @@ test('the last window is not left tiny', () => {
   assert.ok(Math.min(...sizes) * 2.5 > Math.max(...sizes), sizes.join(' '));
 });
 
-test('so many windows, evenly', () => {
-  const windows = splitWindows([material(sentences(40))], { budget: 1000, windows: 4, count });
-  assert.ok(windows.length >= 4 && windows.length <= 5, String(windows.length));
+test('so many windows, evenly, and no more than that where the budget allows it', () => {
+  const materials = [40, 7, 13, 22].map((n) => material(sentences(n), '<d> ', ' </d>'));
+  for (const wanted of [1, 2, 3, 4, 5, 8]) {
+    const windows = splitWindows(materials, { budget: 1000, windows: wanted, count });
+    assert.ok(windows.length <= wanted && windows.length >= Math.min(wanted, 2), `${wanted}`);
+    const sizes = windows.map(({ tokens }) => tokens);
+    assert.ok(Math.max(...sizes) <= 2.2 * Math.min(...sizes) || wanted === 1, sizes.join(' '));
+  }
+  const tight = splitWindows(materials, { budget: 100, windows: 2, count });
+  assert.ok(tight.length > 2 && tight.every(({ tokens }) => tokens <= 100));
 });
 
 test('all text is in exactly one window, whatever the text is', () => {

@@ -19,14 +19,21 @@ export function splitWindows(
   options: SplitOptions,
 ): readonly TextWindow[] {
   const pieces = materials.flatMap((material, at) => piecesOf(material, at, options));
+  const lists = balanced(evenly(pieces, options), options.budget);
+  return lists.map((list) => ({ pieces: joined(list), tokens: sumOf(list) }));
+}
+
+/** As few windows as the budget allows, or the wanted number of them in the smallest size that does. */
+function evenly(pieces: readonly Counted[], { budget, windows }: SplitOptions): Counted[][] {
+  if (windows === null) return pack(pieces, budget);
   const total = pieces.reduce((sum, { tokens }) => sum + tokens, 0);
-  const even =
-    options.windows === null ? options.budget : Math.ceil(total / Math.max(1, options.windows));
-  const windows = pack(pieces, Math.min(options.budget, Math.max(1, even)));
-  return balanced(windows, options.budget).map((list) => ({
-    pieces: joined(list),
-    tokens: sumOf(list),
-  }));
+  let size = Math.min(budget, Math.max(1, Math.ceil(total / windows)));
+  let packed = pack(pieces, size);
+  while (packed.length > windows && size < budget) {
+    size = Math.min(budget, Math.ceil(size * 1.05));
+    packed = pack(pieces, size);
+  }
+  return packed;
 }
 
 interface Counted extends Piece {
