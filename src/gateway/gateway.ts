@@ -213,6 +213,7 @@ class SluiceGateway implements Gateway {
     if (tools === undefined) return null;
     return createWindows({
       config: config.windows,
+      maxChars: config.limits.compress_chars,
       tools,
       tokenizer,
       reports: this.#reports,

@@ -142,6 +142,33 @@ test('the final stage streams in the shape of its dialect', async (t) => {
   }
 });
 
+test('a conversation around the documents is in every prompt', async (t) => {
+  const proxy = await start(t, { window: 540, config: { windows: { strategy: 'reduce' } } });
+  const messages = [
+    { role: 'user', content: 'Years only, please.' },
+    { role: 'assistant', content: 'Understood: years only.' },
+    { role: 'user', content },
+  ];
+  const { status, headers, text } = await post(proxy, '/v1/chat/completions', chat({ messages }));
+  assert.equal(status, 200, text);
+  const { windows } = reportOf(proxy, headers);
+  assert.equal(windows?.strategy, 'select');
+  assert.deepEqual(windows.notes, ['reduce-would-lose-messages']);
+  for (const { text: prompt } of proxy.model.asked) assert.match(prompt, /Understood: years only/);
+});
+
+test('what the user says in front of the documents is in records and in the last prompt', async (t) => {
+  const proxy = await start(t, { window: 700 });
+  const told = `Mind the old calendar.\n\n${content}`;
+  const { status } = await post(
+    proxy,
+    '/v1/chat/completions',
+    chat({ messages: [{ role: 'user', content: told }] }),
+  );
+  assert.equal(status, 200);
+  for (const { text: prompt } of proxy.model.asked) assert.match(prompt, /Mind the old calendar/);
+});
+
 test('nbce: token by token from the surest window, streamed as it comes', async (t) => {
   const words = ['In', ' 1971', '.', ''];
   const answer: SmallModelOptions['answer'] = ({ text }) => {

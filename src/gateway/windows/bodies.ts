@@ -128,8 +128,17 @@ function withPieces(
 }
 
 /** The question without a cue for the answer at its end (`Answer:`), to stand in front of the text. */
-export function leadingQuestion({ question }: WindowRequest): string {
-  return question.replace(/\n[ \t]*[\p{L} ]{1,24}:[ \t]*$/u, '');
+export function leadingQuestion({ question }: Pick<WindowRequest, 'question'>): string {
+  return withoutCue(question);
+}
+
+/** Everything that the user says beside the documents, for instructions of ours. */
+export function demandOf({ demand }: Pick<WindowRequest, 'demand'>): string {
+  return withoutCue(demand);
+}
+
+function withoutCue(text: string): string {
+  return text.replace(/\n[ \t]*[\p{L} ]{1,24}:[ \t]*$/u, '');
 }
 
 function recordText(
@@ -137,7 +146,7 @@ function recordText(
   text: string,
   { tools, layout }: { readonly tools: WindowTools; readonly layout: WindowLayout },
 ): string {
-  const { before, after } = tools.recordPrompt(leadingQuestion(request));
+  const { before, after } = tools.recordPrompt(demandOf(request));
   return layout === 'question-first' ? before + text + after : `${text}\n\n${before}${after}`;
 }
 

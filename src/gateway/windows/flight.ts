@@ -21,7 +21,7 @@ import type {
   WindowRun,
 } from '../../context/windows/types.ts';
 import { completionEvent, readAnswer, wholeCompletion } from './answers.ts';
-import { createComposer, type Composer } from './bodies.ts';
+import { createComposer, demandOf, type Composer } from './bodies.ts';
 import { AnsweredStatus, askBackend, finalHeaders, questionHeaders } from './calls.ts';
 import { cutWindows, type Cut, type Rules } from './layout.ts';
 import { placesOf, type WindowRequest } from './request.ts';
@@ -123,11 +123,11 @@ export class WindowFlight implements ForwardHandle {
 
   #job(plan: FlightPlan, { cut, rules }: { readonly cut: Cut; readonly rules: Rules }): WindowJob {
     const { config, strategy, count, limit, scale } = rules;
-    const { maxTokens, question } = plan.request;
+    const { maxTokens } = plan.request;
     const frame = plan.request.frame.reduce((sum, text) => sum + count(text), 0);
     return {
       strategy,
-      question,
+      question: demandOf(plan.request),
       windows: cut.asked.map((at) => ({
         tokens: Math.ceil(((cut.windows[at]?.tokens ?? 0) + frame) * scale),
         relevance: cut.windows[at]?.relevance ?? 0,

@@ -5,7 +5,7 @@ import { SluiceError } from '../../core/errors.ts';
 import type { WindowLayout, WindowStrategy } from '../../core/window-words.ts';
 import type { TextWindow, WindowTools } from '../../context/windows/types.ts';
 import type { Config } from '../../config/types.ts';
-import { leadingQuestion } from './bodies.ts';
+import { demandOf, leadingQuestion } from './bodies.ts';
 import type { WindowRequest } from './request.ts';
 
 /** Tokens of a chat template around one message, and around all of them. */
@@ -61,7 +61,7 @@ export function cutWindows(request: WindowRequest, rules: Rules): Cut {
   const recordTokens = Math.min(config.record_tokens, Math.floor(limit / 4));
   const answer = Math.min(request.maxTokens ?? usualAnswer, Math.floor(limit / 4));
   const system = tokens(request.system) + overhead;
-  const { before, after } = tools.recordPrompt(leadingQuestion(request));
+  const { before, after } = tools.recordPrompt(demandOf(request));
   const instruction = tokens([before, after]);
   const forAnswer = limit - frame - Math.max(answer, Math.min(config.answer_tokens, limit / 4));
   const forRecord = limit - system - instruction - recordTokens;

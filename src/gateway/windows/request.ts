@@ -29,7 +29,12 @@ export interface WindowRequest {
   readonly maxTokens: number | null;
   readonly model: string | null;
   readonly messages: number;
+  /** What is asked, as far as the detector calls it so. */
   readonly question: string;
+  /** Everything that the user says beside the documents. */
+  readonly demand: string;
+  /** Answers, images and the like, which only a prompt with all of the client's messages keeps. */
+  readonly more: boolean;
   readonly regions: readonly Region[];
   readonly materials: readonly Material[];
   /** Where the text of each material begins. */
@@ -72,8 +77,35 @@ export function windowRequest(body: Uint8Array, path: string): WindowRequest | U
     model: request.model,
     messages: request.messages.length,
     question,
+    demand: demandOf(request.spans, found.regions) || question,
+    more: hasMore(root),
     ...found,
   };
+}
+
+function demandOf(spans: readonly Span[], regions: readonly Region[]): string {
+  const inRegion = ({ byteStart }: Span): boolean =>
+    regions.some((region) => byteStart >= region.byteStart && byteStart < region.byteEnd);
+  return spans
+    .filter(({ role, kind }) => (role === 'user' || role === 'prompt') && kind !== 'demonstration')
+    .filter((span) => !inRegion(span))
+    .map(({ text }) => text.trim())
+    .filter((text) => text !== '')
+    .join('\n');
+}
+
+/** True for chats with turns of the model, or with parts that are no text. */
+function hasMore({ messages }: JsonObject): boolean {
+  const list: readonly unknown[] = Array.isArray(messages) ? messages : [];
+  return list.some((message) => {
+    if (!isObject(message)) return false;
+    const { role, content } = message;
+    const parts: readonly unknown[] = Array.isArray(content) ? content : [];
+    return (
+      role === 'assistant' ||
+      parts.some((part) => isObject(part) && typeof part['text'] !== 'string')
+    );
+  });
 }
 
 export function isObject(value: unknown): value is JsonObject {

@@ -30,6 +30,8 @@ export interface WindowKeeper {
     request: WindowRequest,
     refused: { readonly backend: Backend; readonly refusal: LengthRefusal | null },
   ): Promise<FlightPlan>;
+  /** False = there is too much text to split without holding up others. */
+  splits(request: WindowRequest): boolean;
   noted(id: string, report: WindowsReport): void;
   unfit(id: string, why: string): void;
   fellBack(id: string, error: unknown): void;
@@ -147,6 +149,10 @@ class WindowedExchange implements ForwardHandle {
       const read = windowRequest(request.body, facts.path);
       if ('unfit' in read) {
         service.unfit(id, read.unfit);
+        return fallback();
+      }
+      if (!service.splits(read)) {
+        service.unfit(id, 'too-long');
         return fallback();
       }
       const refusal = refused?.refusal ?? null;

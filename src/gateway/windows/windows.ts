@@ -34,6 +34,8 @@ const mostTokenBytes = 12;
 
 export interface WindowsDeps {
   readonly config: Config['windows'];
+  /** Splitting longer texts would hold up everybody else. */
+  readonly maxChars: number;
   readonly tools: WindowTools;
   readonly tokenizer: TextTokenizer;
   readonly reports: Reports;
@@ -106,6 +108,13 @@ class WindowService implements WindowKeeper {
     this.#deps.observer.log.warn(defectFields(error), 'a request could not be read in windows');
   }
 
+  splits({ materials, frame }: WindowRequest): boolean {
+    let chars = 0;
+    for (const { text } of materials) chars += text.length;
+    for (const text of frame) chars += text.length;
+    return chars <= this.#deps.maxChars;
+  }
+
   unfit(id: string, why: string): void {
     this.skip(id, 'windows-unfit');
     this.#deps.observer.log.debug({ why }, 'a request cannot be read in windows');
@@ -152,11 +161,15 @@ class WindowService implements WindowKeeper {
     request: WindowRequest,
   ): { readonly strategy: WindowStrategy; readonly notes: readonly string[] } {
     const configured = this.#deps.config.strategy;
-    const usual = request.chat ? 'reduce' : 'select';
+    const usual = request.chat && !request.more ? 'reduce' : 'select';
     const wanted = facts.strategy ?? (configured === 'auto' ? usual : configured);
     // A chat cannot be asked to go on with an answer that it has begun.
     if (wanted === 'nbce' && request.chat) {
       return { strategy: usual, notes: ['nbce-needs-completions'] };
+    }
+    // Records are made and answered without the conversation around the documents.
+    if (wanted === 'reduce' && request.more) {
+      return { strategy: 'select', notes: ['reduce-would-lose-messages'] };
     }
     return { strategy: wanted, notes: [] };
   }
