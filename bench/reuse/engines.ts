@@ -14,8 +14,12 @@ export interface Engine {
   close(): Promise<void>;
 }
 
-async function post(url: string): Promise<void> {
-  const response = await fetch(url, { method: 'POST' });
+async function post(url: string, body: object | null = null): Promise<void> {
+  const response = await fetch(url, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: body === null ? null : JSON.stringify(body),
+  });
   if (!response.ok) throw new Error(`${url} answered ${response.status}`);
 }
 
@@ -65,7 +69,11 @@ export async function startVllm(options: {
     url,
     blockTokens,
     events: { endpoint: `tcp://127.0.0.1:${events}`, replay: `tcp://127.0.0.1:${replay}` },
-    reset: () => post(`${url}/reset_prefix_cache`),
+    async reset() {
+      await post(`${url}/reset_prefix_cache`);
+      // An idle engine tells of it with its next step: a prompt too short to be cached.
+      await post(`${url}/v1/completions`, { model: 'tiny', prompt: 'a', max_tokens: 1 });
+    },
     close: () => stop(child),
   };
 }
