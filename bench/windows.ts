@@ -395,7 +395,8 @@ async function main(): Promise<void> {
       rate: { type: 'string', default: '0.5' },
       shortest: { type: 'string', default: '5000' },
       longest: { type: 'string', default: '14000' },
-      meeting: { type: 'string', default: '40000' },
+      meeting: { type: 'string', default: '24000' },
+      'record-tokens': { type: 'string', default: '96' },
       threads: { type: 'string', default: '2' },
       out: { type: 'string', default: 'eval/results' },
     },
@@ -439,7 +440,7 @@ async function main(): Promise<void> {
       log: { level: 'silent' },
       compress: { rate: Number(values.rate), when: 'always' },
       limits: { compress_ms: 60_000 },
-      windows: { concurrency: 1 },
+      windows: { concurrency: 1, record_tokens: Number(values['record-tokens']) },
     });
     sluices.push(sluice);
     return { url, window, sluice };

@@ -85,6 +85,22 @@ test('POST /v1/compress, both forms', async () => {
   assert.equal(original.status, 200, hash);
 });
 
+test('POST /v1/windows, in one piece and in windows', async () => {
+  const asked = { context: [document, document], question: 'When was it widened?', max_tokens: 4 };
+  const whole = await call('POST /v1/windows', '/v1/windows', asked);
+  assert.equal(whole.status, 200);
+  const split = await call('POST /v1/windows', '/v1/windows', {
+    ...asked,
+    strategy: 'select',
+    windows: 2,
+    api: 'completions',
+  });
+  assert.equal(split.status, 200);
+  const { windows, request_id: id } = split.body as { windows: object | null; request_id: string };
+  assert.notEqual(windows, null);
+  assert.equal((await call('GET /v1/requests/{id}', `/v1/requests/${id}`)).status, 200);
+});
+
 test('POST /v1/chat/completions and its report', async () => {
   const chat = await call('POST /v1/chat/completions', '/v1/chat/completions', {
     model: 'scout',

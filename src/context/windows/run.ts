@@ -217,7 +217,10 @@ function choose(outcomes: WindowOutcome[], windows: readonly number[]): void {
   }
 }
 
-/** Every window once: the leader alone, then the followers. A window that fails is noted; the others go on. */
+/**
+ * Every window once: the leader alone, then the followers. The leader is the longest one, so that what is too long is
+ * found out before anything was answered. A window that fails is noted; the others go on.
+ */
 async function askAll(
   job: WindowJob,
   askOne: (window: number) => Promise<WindowAnswer>,
@@ -225,23 +228,21 @@ async function askAll(
   const outcomes = job.windows.map((): WindowOutcome => ({ ...unknown, state: 'failed' }));
   const answers: (WindowAnswer | null)[] = job.windows.map(() => null);
   let first: unknown = null;
+  const sizes = job.windows.map(({ tokens }) => tokens);
+  const leader = Math.max(0, sizes.indexOf(Math.max(...sizes)));
   const one = async (window: number): Promise<void> => {
     try {
       answers[window] = await askOne(window);
     } catch (error) {
       job.signal.throwIfAborted();
-      // That the first window is too long holds for all of them.
-      if (window === 0 && error instanceof TooLong) throw error;
+      if (window === leader && error instanceof TooLong) throw error;
       first ??= error;
       outcomes[window] = { ...unknown, state: 'failed', error: nameOf(error) };
     }
   };
-  await one(0);
-  await inTurns(
-    job.windows.slice(1).map((_, at) => at + 1),
-    job,
-    one,
-  );
+  await one(leader);
+  const followers = job.windows.flatMap((_, at) => (at === leader ? [] : [at]));
+  await inTurns(followers, job, one);
   if (answers.every((answer) => answer === null)) throw first;
   return { outcomes, answers };
 }

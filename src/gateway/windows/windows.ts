@@ -29,6 +29,12 @@ const countedChars = 200_000;
 const uncountedScale = 1.15;
 /** So much of a window is not trusted to be hit exactly. */
 const margin = 1.03;
+/**
+ * A small vocabulary counts up to so many times the tokens of a large one. A server that counts refuses properly, so
+ * that asking it costs nothing; others may cut silently.
+ */
+const doubtIfItCounts = 2;
+const doubtElse = 1.3;
 /** Prose has about four bytes in a token. */
 const mostTokenBytes = 12;
 
@@ -196,12 +202,12 @@ class WindowService implements WindowKeeper {
     return Math.max(told, uncountedScale);
   }
 
-  /** Surely too long. A server that counts refuses what is only a little too long, and is asked first. */
+  /** Surely too long. Where another tokenizer counts, the server is asked first, and its refusal starts windows. */
   #causeOf(pass: Pass, { backend, body }: Prepared): 'too-long' | null {
     const limit = this.limitOf(backend);
     if (limit === null) return null;
     const counts = backend.capabilities.tokenizeRoute !== null;
-    const doubt = this.#deps.tokenizer.estimated && counts ? 1.25 : 1;
+    const doubt = this.#deps.tokenizer.estimated ? (counts ? doubtIfItCounts : doubtElse) : 1;
     // Where there was too much text to count, it is at least a token for so many bytes.
     const tokens = pass.report.tokensAfter ?? body.byteLength / mostTokenBytes;
     return tokens > limit * doubt ? 'too-long' : null;
