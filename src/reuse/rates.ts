@@ -37,17 +37,20 @@ export function nextRate(rate: MeasuredRate, sample: RateSample): MeasuredRate {
 
 /** Samples that a smoothed rate remembers: (2 - w) / w. */
 const remembered = 2 / smoothing - 1;
+/** Replicas that differ by less than this factor from the mean are taken to be alike. */
+const alike = 2;
 
 /**
- * One replica's speed as far as it is told from the others': its own rate and the mean of all, the own one weighing by
- * its samples, half at the most. Replicas of one service are mostly alike, single measurements are not; without this,
- * one slow first answer would keep a replica empty, and so unmeasured, for good. null = nothing was measured anywhere.
+ * One replica's speed as far as it is told from the others': its own once enough was measured and it is far from the
+ * mean of all, else that mean. Replicas of one service are mostly alike, measurements on the way are not; by its own
+ * numbers a replica with one slow first answer would stay empty, and so unmeasured, for good. null = nothing was
+ * measured anywhere.
  */
 export function pooledRate(own: MeasuredRate, all: readonly MeasuredRate[]): number | null {
   const rates = all.flatMap(({ tokensPerSecond }) => tokensPerSecond ?? []);
   if (rates.length === 0) return null;
   const mean = rates.reduce((sum, rate) => sum + rate, 0) / rates.length;
-  if (own.tokensPerSecond === null) return mean;
-  const weight = Math.min(own.samples, remembered);
-  return (weight * own.tokensPerSecond + remembered * mean) / (weight + remembered);
+  if (own.tokensPerSecond === null || own.samples < remembered) return mean;
+  const factor = own.tokensPerSecond / mean;
+  return factor > alike || factor < 1 / alike ? own.tokensPerSecond : mean;
 }

@@ -320,13 +320,20 @@ test('speeds are measured on runs long enough and without a queue', () => {
   assert.ok(Math.abs((rate.tokensPerSecond ?? 0) - 4000) < 10);
 });
 
-test('a speed of few samples lies near the mean of all replicas, one of many half way to its own', () => {
+test('speeds of replicas count as alike until many samples say that one is quite another', () => {
   const rate = (tokensPerSecond: number | null, samples: number) => ({ tokensPerSecond, samples });
   assert.equal(pooledRate(unmeasured, [unmeasured, unmeasured]), null);
   assert.equal(pooledRate(unmeasured, [unmeasured, rate(300, 1)]), 300);
-  const all = [rate(1000, 1), rate(3000, 500)];
-  assert.equal(pooledRate(rate(1000, 1), all), (1000 + 9 * 2000) / 10);
-  assert.equal(pooledRate(rate(3000, 500), all), 2500);
+  const near = [rate(1000, 500), rate(3000, 500)];
+  assert.deepEqual(
+    near.map((own) => pooledRate(own, near)),
+    [2000, 2000],
+  );
+  const far = [rate(1000, 500), rate(9000, 500), rate(500, 2)];
+  assert.deepEqual(
+    far.map((own) => pooledRate(own, far)),
+    [1000, 9000, 3500],
+  );
 });
 
 test('a prefix lives as long as its backend keeps it; the longer a conversation was, the longer it goes on', () => {
