@@ -6,7 +6,7 @@
  * windows, from its head, its tail, and from the full prompt in a server with a large window. Answers are appended to a
  * file, so that a run that was stopped goes on.
  *
- *   npm run eval:windows -- --sets ../shared/eval --windows 1024,2048 --limit 25
+ *   npm run eval:windows -- --sets ../shared/eval --windows 1024,2048 --limit 25 --page
  *
  * Needs SLUICE_IT_LLAMA_SERVER (the server's binary) and SLUICE_READER_GGUF (a base model).
  */
@@ -342,8 +342,58 @@ function meetings(folder: string, { limit, meeting }: { limit: number; meeting: 
 const keyOf = ({ set, id, arm, window }: Pick<Answer, 'set' | 'id' | 'arm' | 'window'>): string =>
   `${set} ${id} ${arm} ${window}`;
 
+interface Row {
+  readonly window: number;
+  readonly set: string;
+  readonly arm: Arm;
+  readonly n: number;
+  readonly score: number;
+  readonly score_95: readonly [number, number];
+  readonly compressed_windows_minus_this: number;
+  readonly compressed_windows_minus_this_95: readonly [number, number];
+  readonly prompt_tokens: number;
+  readonly calls: number;
+  readonly windows: number;
+  readonly left_out: number;
+  readonly refused: number;
+}
+
+const page = 'docs/windows.md';
+const begin = '<!-- windows: results -->';
+const end = '<!-- /windows -->';
+
+/** The table of the page, one block for each window and set. */
+function writePage(rows: readonly Row[], rate: number): void {
+  const text = readFileSync(page, 'utf8');
+  const [from, to] = [text.indexOf(begin), text.indexOf(end)];
+  if (from < 0 || to < 0) throw new Error(`${page} has lost its marks`);
+  const number = (value: number): string => value.toFixed(3);
+  const range = ([low, high]: readonly [number, number]): string =>
+    `${number(low)} to ${number(high)}`;
+  const lines = rows.map((row) =>
+    [
+      row.window,
+      row.set,
+      row.arm,
+      row.n,
+      `${number(row.score)} (${range(row.score_95)})`,
+      `${number(row.compressed_windows_minus_this)} (${range(row.compressed_windows_minus_this_95)})`,
+      row.prompt_tokens,
+      row.calls,
+    ].join(' | '),
+  );
+  const head = [
+    `Compression keeps ${rate} of the tokens before windows; 95 % intervals in brackets; tokens and requests are means.`,
+    '',
+    '| window | set | arm | n | score | compression + windows minus this | prompt tokens | requests |',
+    '| --- | --- | --- | --- | --- | --- | --- | --- |',
+  ];
+  const table = [...head, ...lines.map((line) => `| ${line} |`)].join('\n');
+  writeFileSync(page, `${text.slice(0, from)}${begin}\n\n${table}\n\n${text.slice(to)}`);
+}
+
 /** Scores by set, window and arm, and paired differences to compression followed by windows. */
-function summary(answers: readonly Answer[]): object[] {
+function summary(answers: readonly Answer[]): Row[] {
   const of = new Map(answers.map((answer) => [keyOf(answer), answer]));
   const windows = [...new Set(answers.map(({ window }) => window))].filter((window) => window > 0);
   const sets = [...new Set(answers.map(({ set }) => set))];
@@ -366,7 +416,7 @@ function summary(answers: readonly Answer[]): object[] {
         return [
           {
             window,
-            set: group.length === 1 ? group[0] : 'all questions',
+            set: group.length === 1 ? (group[0] ?? '') : 'all questions',
             arm,
             n: pairs.length,
             score: score.mean,
@@ -399,6 +449,8 @@ async function main(): Promise<void> {
       'record-tokens': { type: 'string', default: '96' },
       threads: { type: 'string', default: '2' },
       out: { type: 'string', default: 'eval/results' },
+      /** Writes the table into docs/windows.md. */
+      page: { type: 'boolean', default: false },
     },
   });
   const { SLUICE_IT_LLAMA_SERVER: server, SLUICE_READER_GGUF: model } = process.env;
@@ -482,6 +534,7 @@ async function main(): Promise<void> {
     join(values.out, 'windows.json'),
     `${JSON.stringify({ ...facts, rows }, null, 1)}\n`,
   );
+  if (values.page) writePage(rows, Number(values.rate));
   process.stdout.write(`${JSON.stringify(rows, null, 1)}\n`);
 }
 
