@@ -68,6 +68,8 @@ export interface RouterOptions {
    */
   readonly coldShare: number;
   readonly coldSeconds: number;
+  /** ... or whose lack of the shared beginning takes at most this long to compute. */
+  readonly copySeconds: number;
 }
 
 /**
@@ -90,6 +92,7 @@ export const defaultRouterOptions: RouterOptions = {
   imbalanceRatio: 1.5,
   coldShare: 0.02,
   coldSeconds: 0.1,
+  copySeconds: 0.02,
 };
 
 /**
@@ -146,9 +149,7 @@ export function chooseReplica(
   const much = options.coldShare * request.promptTokens;
   const cold = open.every(({ view }) => view.hitTokens <= much);
   if (!cold && home !== undefined) return route(best, 'score');
-  // What all conversations begin with is on many replicas alike: a new one goes where there is most room of these.
-  const held = (replicas[best]?.hitTokens ?? 0) - much;
-  const alike = open.filter(({ view }) => view.hitTokens >= held);
+  const alike = openAlike(open, replicas[best], { much, options });
   return route(leastCrowded(alike, { costs, best, options }), cold ? 'cold' : 'score');
 }
 
@@ -225,6 +226,23 @@ function stickyReplica(
   const least = costs[best] ?? 0;
   const slack = Math.max(options.stickySeconds, options.stickyRatio * least);
   return cost - least <= slack ? held.at : null;
+}
+
+/**
+ * Where a new conversation may begin: replicas that hold about as much of it as the best one. A short beginning that all
+ * conversations share is computed once more without hesitation: from then on both hold it, and later turns stay.
+ */
+function openAlike(
+  open: readonly Open[],
+  best: ReplicaView | undefined,
+  { much, options }: { readonly much: number; readonly options: RouterOptions },
+): readonly Open[] {
+  if (best === undefined) return open;
+  return open.filter(({ view }) => {
+    const missing = best.hitTokens - view.hitTokens;
+    const seconds = missing / (view.prefillRate ?? options.defaultPrefillRate);
+    return missing <= much || seconds <= options.copySeconds;
+  });
 }
 
 function leastCrowded(open: readonly Open[], { costs, best, options }: Weighed): number {
