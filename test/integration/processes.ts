@@ -1,7 +1,10 @@
 /** Starting of real servers and of Sluice itself as child processes. */
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { createServer, type AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 
 export async function freePort(): Promise<number> {
@@ -69,14 +72,18 @@ export async function startEngine(options: {
 export async function startSluice(
   args: readonly string[],
 ): Promise<{ url: string; child: ChildProcess }> {
+  // What an earlier run has forwarded is not this run's.
+  const state = mkdtempSync(join(tmpdir(), 'sluice-state-'));
   const child = spawn(
     process.execPath,
     ['bin/sluice.js', 'serve', '--port', '0', '--log-level', 'error', ...args],
     {
       stdio: ['ignore', 'pipe', 'inherit'],
       detached: true,
+      env: { SLUICE_STATE_DIR: state, ...process.env },
     },
   );
+  child.once('exit', () => rmSync(state, { recursive: true, force: true }));
   const exited = once(child, 'exit').then(([code]) => {
     throw new Error(`sluice ended with ${String(code)} before it listened`);
   });
