@@ -190,6 +190,9 @@ test('nbce: token by token from the surest window, streamed as it comes', async 
   assert.equal(said, 'In 1971.');
   const report = reportOf(proxy, whole.headers);
   assert.equal(report.windows?.windows.filter(({ state }) => state === 'chosen').length, 1);
+  // Every step asks every window, and once without text; four tokens with the one that ends.
+  assert.equal(report.windows.calls, 4 * (report.windows.windows.length + 1));
+  assert.ok(report.windows.promptTokens > 1000);
   const inChat = await post(proxy, '/v1/chat/completions', chat());
   assert.deepEqual(reportOf(proxy, inChat.headers).windows?.notes, ['nbce-needs-completions']);
 });

@@ -52,8 +52,40 @@ export async function runWindows(job: WindowJob, ask: Ask): Promise<WindowRun> {
       : strategy === 'reduce'
         ? await reduceWindows(job, ledger)
         : await answerWindows(job, ledger, strategy);
-  const { calls, promptTokens, completionTokens, cachedTokens, notes } = ledger;
-  return { final, outcomes, calls, promptTokens, completionTokens, cachedTokens, notes };
+  return new LiveRun(final, outcomes, ledger);
+}
+
+/** Sums as they are when they are read: an answer that is made piece by piece goes on asking. */
+class LiveRun implements WindowRun {
+  readonly final: FinalStage;
+  readonly outcomes: readonly WindowOutcome[];
+  readonly #ledger: Ledger;
+
+  constructor(final: FinalStage, outcomes: readonly WindowOutcome[], ledger: Ledger) {
+    this.final = final;
+    this.outcomes = outcomes;
+    this.#ledger = ledger;
+  }
+
+  get calls(): number {
+    return this.#ledger.calls;
+  }
+
+  get promptTokens(): number {
+    return this.#ledger.promptTokens;
+  }
+
+  get completionTokens(): number {
+    return this.#ledger.completionTokens;
+  }
+
+  get cachedTokens(): number {
+    return this.#ledger.cachedTokens;
+  }
+
+  get notes(): readonly string[] {
+    return this.#ledger.notes;
+  }
 }
 
 function counting(ask: Ask): Ledger {

@@ -284,7 +284,7 @@ function reportOf(
         cachedTokens: outcome?.cachedTokens ?? null,
       };
     }),
-    calls: run.calls + 1,
+    calls: run.calls + (run.final.type === 'prompt' ? 1 : 0),
     promptTokens: run.promptTokens,
     completionTokens: run.completionTokens,
     cachedTokens: run.cachedTokens,
