@@ -68,8 +68,9 @@ export interface RouterOptions {
    */
   readonly coldShare: number;
   readonly coldSeconds: number;
-  /** ... or whose lack of the shared beginning takes at most this long to compute. */
-  readonly copySeconds: number;
+  /** ... or at most this many tokens and this share of the prompt less. */
+  readonly copyTokens: number;
+  readonly copyShare: number;
 }
 
 /**
@@ -92,7 +93,8 @@ export const defaultRouterOptions: RouterOptions = {
   imbalanceRatio: 1.5,
   coldShare: 0.02,
   coldSeconds: 0.1,
-  copySeconds: 0.02,
+  copyTokens: 64,
+  copyShare: 0.125,
 };
 
 /**
@@ -146,10 +148,10 @@ export function chooseReplica(
   const best = cheapest(open, costs);
   const sticky = stickyReplica(request, open, { costs, best, options });
   if (sticky !== null) return route(sticky, 'sticky');
-  const much = options.coldShare * request.promptTokens;
+  const much = options.coldShare * promptTokens;
   const cold = open.every(({ view }) => view.hitTokens <= much);
   if (!cold && home !== undefined) return route(best, 'score');
-  const alike = openAlike(open, replicas[best], { much, options });
+  const alike = openAlike(open, replicas[best], { promptTokens, options });
   return route(leastCrowded(alike, { costs, best, options }), cold ? 'cold' : 'score');
 }
 
@@ -235,14 +237,13 @@ function stickyReplica(
 function openAlike(
   open: readonly Open[],
   best: ReplicaView | undefined,
-  { much, options }: { readonly much: number; readonly options: RouterOptions },
+  { promptTokens, options }: { readonly promptTokens: number; readonly options: RouterOptions },
 ): readonly Open[] {
   if (best === undefined) return open;
-  return open.filter(({ view }) => {
-    const missing = best.hitTokens - view.hitTokens;
-    const seconds = missing / (view.prefillRate ?? options.defaultPrefillRate);
-    return missing <= much || seconds <= options.copySeconds;
-  });
+  const { coldShare, copyShare, copyTokens } = options;
+  const little = Math.min(copyTokens, copyShare * promptTokens);
+  const fewest = best.hitTokens - Math.max(little, coldShare * promptTokens);
+  return open.filter(({ view }) => view.hitTokens >= fewest);
 }
 
 function leastCrowded(open: readonly Open[], { costs, best, options }: Weighed): number {

@@ -66,11 +66,11 @@ test('each reason has its situation', () => {
       0,
     ],
     ['cold', request(4000), [view('a', { recentTokens: 9 }), view('b', { recentTokens: 2 })], 1],
-    // A new conversation whose beginning both hold alike, one with 10 tokens less, and one whose beginning one holds.
+    // A new conversation whose beginning both hold alike, one with 12 tokens less, and one whose beginning one holds.
     [
       'score',
       request(100),
-      [view('a', { ...held(20), recentTokens: 9 }), view('b', { ...held(10), recentTokens: 2 })],
+      [view('a', { ...held(20), recentTokens: 9 }), view('b', { ...held(8), recentTokens: 2 })],
       1,
     ],
     [
