@@ -77,6 +77,7 @@ class WorkerEngine implements Engine {
   readonly #running = new Map<number, GenerateEvents>();
   /** Saving and restoring of prefixes. */
   readonly #files = new Map<number, Settle<number>>();
+  #closing: Promise<void> | null = null;
   #worker: Worker | null = null;
   #started: Promise<void> | null = null;
   /** Settles `#started`; null when nobody waits for it. */
@@ -141,7 +142,12 @@ class WorkerEngine implements Engine {
     return this.#file((id) => ({ type: 'restore', id, path }));
   }
 
-  async close(): Promise<void> {
+  close(): Promise<void> {
+    this.#closing ??= this.#end();
+    return this.#closing;
+  }
+
+  async #end(): Promise<void> {
     this.#fail(new SluiceError('ABORTED', 'The embedded engine was closed'));
     const worker = this.#worker;
     if (worker === null || this.#exited) return;
