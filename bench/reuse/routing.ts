@@ -194,7 +194,8 @@ async function main(): Promise<void> {
   mkdirSync('bench/results', { recursive: true });
   const report = { date: new Date().toISOString().slice(0, 10), ...values, rows };
   const { replay: _, corpus: __, ...kept } = report;
-  writeFileSync('bench/results/routing-vllm.json', `${JSON.stringify(kept, null, 1)}\n`);
+  const size = cacheBlocks === undefined ? '' : `-${cacheBlocks}`;
+  writeFileSync(`bench/results/routing-vllm${size}.json`, `${JSON.stringify(kept, null, 1)}\n`);
 }
 
 await main();
