@@ -190,7 +190,10 @@ test('requests wait, are aborted while they wait or generate, and are refused ab
     await new Promise((resolve) => setTimeout(resolve, 2));
   }
   assert.deepEqual(reasons.toSorted(), ['aborted', 'aborted', 'stop']);
+  start();
+  await new Promise((resolve) => setImmediate(resolve));
   await engine.close();
+  assert.equal(reasons.at(-1), 'The embedded engine was closed');
   assert.throws(start, /has stopped/);
 });
 

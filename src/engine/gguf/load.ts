@@ -85,7 +85,7 @@ class GgufEngine implements TextEngine {
   /** Bounded by `options.queue`, together with what runs. */
   readonly #waiting: Waiting[] = [];
   readonly #idle: LlamaSequence[] = [];
-  #running = 0;
+  readonly #running = new Set<Promise<void>>();
   #started: Promise<void> | null = null;
   #closed = false;
 
@@ -134,7 +134,7 @@ class GgufEngine implements TextEngine {
 
   generate(request: GenerateRequest, events: GenerateEvents): () => void {
     if (this.#closed) throw new SluiceError('SCORER_FAILED', 'The embedded engine has stopped');
-    const asked = this.#running + this.#waiting.length;
+    const asked = this.#running.size + this.#waiting.length;
     if (asked >= this.#options.queue) {
       throw new SluiceError('QUEUE_FULL', `The embedded engine already has ${asked} requests`);
     }
@@ -155,7 +155,9 @@ class GgufEngine implements TextEngine {
 
   async close(): Promise<void> {
     this.#closed = true;
-    this.#refuse(new SluiceError('ABORTED', 'The embedded engine was closed'));
+    this.#refuse(closed());
+    // They end with their next token; the library must not be taken away from under them.
+    await Promise.all(this.#running);
     await this.#llama.dispose();
   }
 
@@ -184,14 +186,13 @@ class GgufEngine implements TextEngine {
     if (waiting === undefined || this.#idle.length === 0) return;
     this.#waiting.shift();
     const sequence = this.#take(waiting.request.promptIds);
-    this.#running += 1;
+    // Free before it is told: what is asked next may go on with this very sequence.
     const release = (): void => {
-      this.#running -= 1;
+      this.#running.delete(run);
       this.#idle.push(sequence);
       this.#next();
     };
-    // Free before it is told: what is asked next may go on with this very sequence.
-    this.#run(waiting, sequence).then(
+    const run: Promise<void> = this.#run(waiting, sequence).then(
       (reason) => {
         release();
         waiting.events.onEnd(reason);
@@ -201,6 +202,7 @@ class GgufEngine implements TextEngine {
         waiting.events.onError(error instanceof Error ? error : new Error(String(error)));
       },
     );
+    this.#running.add(run);
   }
 
   /** The idle sequence that holds most of the prompt, if that is half of it at least; else the one unused for longest. */
@@ -222,7 +224,8 @@ class GgufEngine implements TextEngine {
     const options = { temperature, topP, topK: 0, minP: 0, seed, yieldEogToken: true };
     let generated = 0;
     for await (const token of sequence.evaluate(Array.from(promptIds.subarray(cached)), options)) {
-      if (waiting.aborted || this.#closed) return 'aborted';
+      if (this.#closed) throw closed();
+      if (waiting.aborted) return 'aborted';
       if (this.#vocabulary.isEogToken(token)) return 'stop';
       generated += 1;
       events.onToken(token);
@@ -230,6 +233,10 @@ class GgufEngine implements TextEngine {
     }
     return 'stop';
   }
+}
+
+function closed(): SluiceError {
+  return new SluiceError('ABORTED', 'The embedded engine was closed');
 }
 
 function commonPrefix(held: readonly number[], wanted: Uint32Array): number {
