@@ -274,6 +274,33 @@ test('layers with a window: groups are learned from events', async () => {
   await placement.close();
 });
 
+test('token ids that come after the choice still make an exact forecast, of what was held before', async () => {
+  const clock = testClock();
+  const fakes = ['a', 'b'].map((id) => fakeReplica({ id }));
+  const placement = placementOver(fakes, clock, { tokenizeMs: 1 });
+  const tokens = prompt(1, 400);
+  for (const fake of fakes) fake.serve(tokens);
+  await settled();
+  const gates: (() => void)[] = [];
+  for (const fake of fakes) {
+    const { tell } = fake;
+    fake.tell = async (body, signal) => {
+      await new Promise<void>((resolve) => gates.push(resolve));
+      return tell(body, signal);
+    };
+  }
+  const longer = Uint32Array.from([...tokens, ...prompt(2, 200)]);
+  const placed = sure(await placement.place(requestOf(longer)));
+  assert.notEqual(placed.forecast()?.exactness, 'exact');
+  // The engine is faster than its tokenizer: what it says of this very request counts after the forecast.
+  const reported = fakes[placed.replica]!.serve(longer);
+  for (const open of gates) open();
+  await settled();
+  assert.deepEqual(placed.forecast(), { tokens: reported, exactness: 'exact', blockTokens: 16 });
+  assert.equal(reported, 400);
+  await placement.close();
+});
+
 test('events that nobody takes away do not pile up', async () => {
   const clock = testClock();
   const fake = fakeReplica({ id: 'a', capacityBlocks: 100_000 });
