@@ -6,6 +6,7 @@ import { SluiceError } from '../../core/errors.ts';
 import { chatTemplateOf } from '../../tokenize/chat-template.ts';
 import type { TextTokenizer } from '../../tokenize/types.ts';
 import { renderChat, chatStops, type ChatMessage } from '../chat.ts';
+import { commonPrefix } from '../kv/blocks.ts';
 import type { GenerateEnd, GenerateEvents, GenerateRequest, TextEngine } from '../types.ts';
 import {
   openLlama,
@@ -237,12 +238,6 @@ class GgufEngine implements TextEngine {
 
 function closed(): SluiceError {
   return new SluiceError('ABORTED', 'The embedded engine was closed');
-}
-
-function commonPrefix(held: readonly number[], wanted: Uint32Array): number {
-  let at = 0;
-  while (at < held.length && at < wanted.length && held[at] === wanted[at]) at += 1;
-  return at;
 }
 
 /** A value of the file's metadata, which is a tree of records. */

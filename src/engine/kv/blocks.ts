@@ -176,7 +176,8 @@ function heldIds({ ids, count }: Block): Uint32Array {
   return ids.subarray(0, count);
 }
 
-export function commonPrefix(a: Uint32Array, b: Uint32Array): number {
+/** Values that both begin with. */
+export function commonPrefix(a: ArrayLike<number>, b: ArrayLike<number>): number {
   const limit = Math.min(a.length, b.length);
   let at = 0;
   while (at < limit && a[at] === b[at]) at += 1;
