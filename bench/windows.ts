@@ -78,6 +78,25 @@ const examples = [
   .map(([question, answer]) => `Question: ${question}\nAnswer: ${answer}\n\n`)
   .join('');
 
+/** Without them a base model ends its line at once. */
+const summaries = [
+  [
+    'Ana: The kettle costs twelve euros to make. Ben: Then we sell it at thirty. Ana: Agreed, and in red.',
+    'What did the group decide about the price?',
+    'The group decided to sell the kettle at thirty euros, because making it costs twelve.',
+  ],
+  [
+    'Tom: I would move the playground to the park. Eve: The park floods in spring. Tom: Then behind the school.',
+    'Summarize the discussion about the playground.',
+    'Tom proposed to move the playground to the park. Eve objected that the park floods in spring, so they agreed on a place behind the school.',
+  ],
+]
+  .map(
+    ([text, question, answer]) =>
+      `Meeting: ${text}\n\nQuestion: ${question}\nAnswer: ${answer}\n\n`,
+  )
+  .join('');
+
 const room = { answer: 24, summary: 96 };
 
 function promptOf(item: Item, texts: readonly string[]): string {
@@ -85,7 +104,7 @@ function promptOf(item: Item, texts: readonly string[]): string {
     .map((text, at) => ({ text, at }))
     .filter(({ text }) => text.trim() !== '')
     .map(({ text, at }) => `Document [${at + 1}] ${text}`);
-  const head = item.summary ? '' : examples;
+  const head = item.summary ? summaries : examples;
   return `${head}${listed.join('\n\n')}\n\nQuestion: ${item.question}\nAnswer:`;
 }
 
@@ -286,11 +305,12 @@ function itemsOf(
     readonly limit: number;
     readonly shortest: number;
     readonly longest: number;
+    readonly meetings: number;
     readonly meeting: number;
   },
 ): Item[] {
   const sets = only.map((set) =>
-    set === 'qmsum' ? meetings(folder, limits) : questions(folder, set, limits),
+    set === 'qmsum' ? meetingsOf(folder, limits) : questions(folder, set, limits),
   );
   const most = Math.max(...sets.map((items) => items.length));
   return Array.from({ length: most }, (_, at) => sets.flatMap((items) => items[at] ?? [])).flat();
@@ -320,7 +340,10 @@ function questions(
 }
 
 /** Meetings and the references that abstract from them; the shortest ones, which a large window still holds. */
-function meetings(folder: string, { limit, meeting }: { limit: number; meeting: number }): Item[] {
+function meetingsOf(
+  folder: string,
+  { meetings, meeting }: { meetings: number; meeting: number },
+): Item[] {
   const text = gunzipSync(readFileSync(join(folder, 'qmsum.jsonl.gz'))).toString();
   return text
     .split('\n')
@@ -330,7 +353,7 @@ function meetings(folder: string, { limit, meeting }: { limit: number; meeting: 
         JSON.parse(line) as { id: string; context: string; question: string; answers: string[] },
     )
     .filter(({ context }) => context.length <= meeting)
-    .slice(0, limit)
+    .slice(0, meetings)
     .map(({ id, context, question, answers }) => ({
       set: 'qmsum',
       id,
@@ -444,6 +467,9 @@ async function main(): Promise<void> {
       only: { type: 'string', default: 'nq_multidoc,squad_multidoc,hotpotqa,qmsum' },
       windows: { type: 'string', default: '1024,2048' },
       limit: { type: 'string', default: '30' },
+      meetings: { type: 'string', default: '10' },
+      /** Left out = all of them; the table needs all. */
+      arms: { type: 'string', default: arms.join(',') },
       rate: { type: 'string', default: '0.5' },
       shortest: { type: 'string', default: '7000' },
       longest: { type: 'string', default: '12000' },
@@ -468,11 +494,14 @@ async function main(): Promise<void> {
     limit: Number(values.limit),
     shortest: Number(values.shortest),
     longest: Number(values.longest),
+    meetings: Number(values.meetings),
     meeting: Number(values.meeting),
   });
+  const wantedArms = arms.filter((arm) => values.arms.split(',').includes(arm));
   const sizes = [0, ...values.windows.split(',').map(Number)];
   const bar = new SingleBar({ noTTYOutput: true, notTTYSchedule: 60_000, stream: process.stderr });
-  bar.start(items.length * (1 + (arms.length - 1) * (sizes.length - 1)), done.size);
+  const each = wantedArms.map((arm) => (arm === 'full' ? 1 : sizes.length - 1));
+  bar.start(items.length * each.reduce((sum, count) => sum + count, 0), 0);
   const engines: Parameters<typeof stop>[0][] = [];
   const sluices: Sluice[] = [];
   const start = async (window: number): Promise<Station> => {
@@ -503,11 +532,14 @@ async function main(): Promise<void> {
     const stations = await Promise.all(sizes.map(start));
     for (const item of items) {
       for (const station of stations) {
-        const wanted = arms.filter((arm) => (arm === 'full') === (station.window === 0));
+        const wanted = wantedArms.filter((arm) => (arm === 'full') === (station.window === 0));
         for (const arm of wanted) {
           const { set, id } = item;
           const { window } = station;
-          if (done.has(keyOf({ set, id, arm, window }))) continue;
+          if (done.has(keyOf({ set, id, arm, window }))) {
+            bar.increment();
+            continue;
+          }
           const result = await asked(station, arm, item).catch((error: unknown) => {
             process.stderr.write(`${set} ${id} ${arm} ${window}: ${String(error)}\n`);
             return { ...nothing, refused: 0 };

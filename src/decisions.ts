@@ -150,9 +150,21 @@ export function policyOf(config: Config, tokenizer: string): string {
   } = config.compress;
   const { model, classifier, vectors, table, pairs } = config.score;
   const models = { model, classifier, vectors, table, pairs };
+  const { fit_rate: fit } = config.windows;
   return createHash('sha256')
     .update(
-      JSON.stringify([version, tokenizer, method, tier, rate, minTokens, survivors, plain, models]),
+      JSON.stringify([
+        version,
+        tokenizer,
+        method,
+        tier,
+        rate,
+        minTokens,
+        survivors,
+        plain,
+        models,
+        fit,
+      ]),
     )
     .digest('base64url')
     .slice(0, 16);

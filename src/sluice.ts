@@ -6,10 +6,11 @@ import type { Compressor } from './compress/types.ts';
 import { compressorSource } from './compressors.ts';
 import { parseConfig } from './config/load.ts';
 import type { Config } from './config/types.ts';
-import { planExtension } from './context/extension/plan.ts';
+import { planExtensionSteps } from './context/extension/plan.ts';
 import { systemClock } from './core/clock.ts';
 import { SluiceError } from './core/errors.ts';
 import type { BaselineName, MethodName } from './core/method.ts';
+import { createTurns } from './core/turns.ts';
 import { createDecisions, policyOf } from './decisions.ts';
 import { packageFolder, scoutFolder } from './folders.ts';
 import { createGateway } from './gateway/gateway.ts';
@@ -139,7 +140,7 @@ function serverOf(
     gateway,
     version,
     plan,
-    extend: planExtension,
+    extend: (input, signal) => createTurns(signal).run(planExtensionSteps(input)),
     openapi: readFileSync(join(packageFolder, 'openapi.yaml'), 'utf8'),
     maxBodyBytes: config.limits.max_body_bytes,
     trustTenantHeader: config.tenant.trust_header,

@@ -109,7 +109,7 @@ export interface Backend {
   readonly fingerprint: string;
   /** The backend's own tokenizer when it is known. */
   readonly tokenizer: TextTokenizer | null;
-  /** Asks the server to count; left out or null = it is not known to do that. Takes time: never wait for it in a request's way. */
+  /** Asks the server to count; left out or null = it is not known to do that. Takes time: only a request that would not fit may wait for it. */
   readonly countTokens?: CountTokens | null;
   /** As found out last; left out = nothing is known. */
   readonly limits?: ServerLimits;

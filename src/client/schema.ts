@@ -779,6 +779,8 @@ export interface components {
                 readonly completion_tokens: number | null;
                 readonly cached_tokens: number | null;
             } | null;
+            /** @description Shortened further than configured, so that it fits the context window; null = not in this request. */
+            readonly fit: components["schemas"]["FitReport"] | null;
             /** @description How the request was answered from windows; null = it went out in one piece. */
             readonly windows: components["schemas"]["WindowsReport"] | null;
             /** @description Turns of the conversation that were left out; null = none. */
@@ -840,6 +842,14 @@ export interface components {
             readonly error: string | null;
             readonly prompt_tokens: number | null;
             readonly cached_tokens: number | null;
+        };
+        readonly FitReport: {
+            /** @description Context window of the backend */
+            readonly limit_tokens: number;
+            /** @description Tokens that the newest text was to have at most. */
+            readonly target_tokens: number;
+            /** @description Share of the tokens that was kept at least. */
+            readonly rate: number;
         };
         readonly SinksReport: {
             readonly turns: number;

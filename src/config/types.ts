@@ -138,6 +138,8 @@ export interface Config {
     readonly concurrency: number;
     readonly answer_tokens: number;
     readonly record_tokens: number;
+    /** Kept at least where a text does not fit at `compress.rate`; null = that. */
+    readonly fit_rate: number | null;
     /** Context window of the model; null = as the backend tells. */
     readonly limit_tokens: number | null;
   };

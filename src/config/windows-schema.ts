@@ -43,6 +43,15 @@ export const windowsSchema = z.strictObject({
     .default(64)
     .describe('Tokens of the answer that `select` and `vote` ask each window for.'),
   record_tokens: tokens.default(300).describe('Tokens of the record that `reduce` asks for.'),
+  fit_rate: z
+    .number()
+    .min(0.01)
+    .max(1)
+    .nullable()
+    .default(0.2)
+    .describe(
+      'Share of the tokens that is kept at least where a text does not fit the context window at `compress.rate`: it is shortened as far as it takes, but no further than this, before it is read in windows or refused. null = never below `compress.rate`.',
+    ),
   limit_tokens: tokens
     .nullable()
     .default(null)

@@ -2,7 +2,7 @@
 import type { ContentKind, Policy, SpanKind, SpanReason } from './span.ts';
 import type { MethodName } from './method.ts';
 import type { AdmissionReason, Exactness, MissReason, Mode, RewriteReason } from './reuse-words.ts';
-import type { SinksReport, WindowsReport } from './window-words.ts';
+import type { FitReport, SinksReport, WindowsReport } from './window-words.ts';
 
 /**
  * - `compressed`: at least one span was decided anew and is shorter
@@ -131,6 +131,8 @@ export interface RequestReport {
   readonly reportedReuse: number | null;
   readonly reuse: ReuseReport | null;
   readonly usage: Usage | null;
+  /** Shortened further than configured, so that it fits the context window; null = not in this request. */
+  readonly fit: FitReport | null;
   /** How the request was answered from windows; null = it went out in one piece. */
   readonly windows: WindowsReport | null;
   /** Turns that were left out; null = none. */

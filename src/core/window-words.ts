@@ -69,6 +69,16 @@ export interface WindowsReport {
   readonly notes: readonly string[];
 }
 
+/** Why texts were shortened further than the configured rate. */
+export interface FitReport {
+  /** Context window of the backend, as believed. */
+  readonly limitTokens: number;
+  /** Tokens, as counted here, that the newest text was to have at most. */
+  readonly targetTokens: number;
+  /** Share of the compressible tokens that was kept at least. */
+  readonly rate: number;
+}
+
 /** Turns of a conversation that were left out so that the rest fits. */
 export interface SinksReport {
   readonly turns: number;

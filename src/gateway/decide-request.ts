@@ -5,11 +5,13 @@ import type { KeepMask } from '../core/mask.ts';
 import type { SkipReason, SpanReport } from '../core/report.ts';
 import type { Steps } from '../core/steps.ts';
 import { createTurns } from '../core/turns.ts';
+import type { FitReport } from '../core/window-words.ts';
 import type { Reuse, Turn, UnitDecision } from '../reuse/types.ts';
 import { encodeJsonString } from '../wire/splice.ts';
 import type { ReadRequest, Splice } from '../wire/types.ts';
 import { tokensThrough, turnRequestOf } from './conversation.ts';
-import { decideUnit, type DecideDeps } from './decide.ts';
+import { decideUnit, type Decided, type DecideDeps, type DecideSettings } from './decide.ts';
+import { fitOf, type FitRules } from './fit.ts';
 import { planUnits, type Unit } from './plan.ts';
 import type { RequestSettings, UnitPlan } from './settings.ts';
 import { sinkRequest, sunkTurn, type SinkRules, type Sunk } from './sinks.ts';
@@ -31,6 +33,8 @@ export interface DecidedRequest {
   readonly tokens: readonly (number | null)[];
   /** Turns that are left out; null = none. */
   readonly sunk: Sunk | null;
+  /** Of the newest unit that had to be shortened further than configured; null = none had. */
+  readonly fit: FitReport | null;
 }
 
 export interface DecideRequestOptions {
@@ -48,6 +52,7 @@ export interface DecideRequestDeps extends Omit<DecideDeps, 'countTokens' | 'cou
   readonly policy: string;
   /** null = no turn is ever left out. */
   readonly sinks: SinkRules | null;
+  readonly fit: FitRules;
   /** Milliseconds for the whole request. */
   readonly deadlineMs: number;
   /** Requests with more UTF-16 units of text than this are not counted: that would hold up everybody else. */
@@ -56,7 +61,7 @@ export interface DecideRequestDeps extends Omit<DecideDeps, 'countTokens' | 'cou
   readonly mayFailOpen: (error: unknown) => SkipReason;
 }
 
-const forgotten = { turn: null, session: null, tokens: [], sunk: null };
+const forgotten = { turn: null, session: null, tokens: [], sunk: null, fit: null };
 
 /** @throws SluiceError ABORTED when the caller is gone; any other only when failing closed */
 export async function decideRequest(
@@ -90,11 +95,14 @@ async function decideAll(
   const decisions: UnitDecision[] = [];
   const masks = new Map<number, KeepMask>();
   let spent = 0;
+  let fit: FitReport | null = null;
   for (const [at, unit] of units.entries()) {
     let decision = turn === null ? null : replayed(unit, turn.known(at));
     if (decision === null) {
-      const wanted = settings.forUnit(spent, unitPlan(unit, turn, at));
-      const decided = await decideUnit(unit, wanted, unitDeps, input.signal);
+      const plan = unitPlan(unit, turn, at);
+      const known = { settings, spent, plan, signal: input.signal };
+      const { fit: own, ...decided } = await decideNew(unit, request, known, unitDeps);
+      fit = own ?? fit;
       for (const [index, mask] of decided.masks) masks.set(index, mask);
       decision = (await turn?.decided(at, decided.decision)) ?? decided.decision;
     }
@@ -110,15 +118,54 @@ async function decideAll(
     spans: forwarded.flatMap(({ spans }) => spans),
     masks,
     failure: null,
-    turn: turn === null || sunk === null ? turn : sunkTurn(turn, sunk),
+    turn: withoutMiddle(turn, sunk),
     session: turnRequest.session,
     tokens: tokensThrough(forwarded),
     sunk,
+    fit,
   };
 }
 
+function withoutMiddle(turn: Turn | null, sunk: Sunk | null): Turn | null {
+  return turn === null || sunk === null ? turn : sunkTurn(turn, sunk);
+}
+
+/** A unit that nobody decided before; shortened further where it does not fit the context window. */
+async function decideNew(
+  unit: Unit,
+  request: ReadRequest,
+  known: {
+    readonly settings: RequestSettings;
+    readonly spent: number;
+    readonly plan: UnitPlan;
+    readonly signal: AbortSignal;
+  },
+  deps: DecideDeps & { readonly fit: FitRules },
+): Promise<Decided & { readonly fit: FitReport | null }> {
+  const { settings, spent, plan, signal } = known;
+  const usual = settings.forUnit(spent, plan);
+  const { model, maxTokens, messages } = request;
+  const fit = await fitOf(
+    unit,
+    { ...usual, fitRate: settings.fitRate },
+    { model, maxTokens, messages: messages.length, spent },
+    { rules: deps.fit, countTokens: deps.countTokens, signal },
+  );
+  const wanted = fit === null ? usual : fitting(usual, fit);
+  return { ...(await decideUnit(unit, wanted, deps, signal)), fit };
+}
+
+/** Fitting is worth more than a cheaper prefix. */
+function fitting(settings: DecideSettings, { targetTokens, rate }: FitReport): DecideSettings {
+  const target = Math.min(targetTokens, settings.targetTokens ?? targetTokens);
+  return { ...settings, targetTokens: target, rate, pays: true };
+}
+
 /** Counting for a report goes on past the deadline: the report of what was not done in time needs it. */
-function countingDeps(request: ReadRequest, deps: DecideRequestDeps): DecideDeps {
+function countingDeps(
+  request: ReadRequest,
+  deps: DecideRequestDeps,
+): DecideDeps & { readonly fit: FitRules } {
   const chars = request.spans.reduce((total, { text }) => total + text.length, 0);
   const turns = createTurns(null);
   const countTokens = (text: string): Promise<number> => turns.run(deps.countSteps(text));

@@ -93,6 +93,7 @@ class SluiceGateway implements Gateway {
       ...deps,
       survivors: this.#survivors,
       sinkRules: () => sinkRulesOf(deps, backend),
+      fit: { backend, tokenizer, limitTokens: config.windows.limit_tokens },
       backendName: backend.name,
       originals: this.#originals,
     });

@@ -20,6 +20,7 @@ import { countableOf, type Countable } from './count-reports.ts';
 import { compressedTokens } from './conversation.ts';
 import { decideRequest, type DecidedRequest, type DecideRequestDeps } from './decide-request.ts';
 import { reasonOf } from './decide.ts';
+import type { FitRules } from './fit.ts';
 import { countSkips, decisionOf, openReport } from './report.ts';
 import { withSinks, type SinkRules } from './sinks.ts';
 import { combineWishes, settingsFor, type CompressorSource } from './settings.ts';
@@ -53,6 +54,7 @@ export interface PassDeps {
   readonly policy: string;
   /** Asked for every request: the context window may be found out late. null = no turn is ever left out. */
   readonly sinkRules: () => SinkRules | null;
+  readonly fit: FitRules;
   readonly observer: Observer;
   readonly clock: Clock;
   /** Name of the backend, for reports. */
@@ -156,7 +158,7 @@ class BodyPasses implements Passes {
     timings: { readonly readMs: number; readonly compressMs: number },
   ): Pass {
     const { tokenizer, clock, backendName } = this.#deps;
-    const { spans, failure, turn, session, tokens, masks, sunk } = decided;
+    const { spans, failure, turn, session, tokens, masks, sunk, fit } = decided;
     const edits = [...decided.splices, ...request.removals].sort(
       (a, b) => a.byteStart - b.byteStart,
     );
@@ -172,6 +174,7 @@ class BodyPasses implements Passes {
       skipped: failure === null ? countSkips(spans ?? []) : { [failure]: 1 },
       tokenizer: tokenizer.id,
       estimated: tokenizer.estimated,
+      fit,
       ...timings,
     });
     return {
@@ -201,6 +204,7 @@ class BodyPasses implements Passes {
       reuse,
       policy,
       sinks: this.#deps.sinkRules(),
+      fit: this.#deps.fit,
       deadlineMs: config.limits.compress_ms,
       maxCountedChars: config.limits.compress_chars,
       mayFailOpen: (error) => this.mayFailOpen(error),

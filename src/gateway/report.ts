@@ -1,7 +1,7 @@
 /** Building of request reports: plain data from the stages' results. */
 import type { Decision, RequestReport, SkipReason, SpanReport, Usage } from '../core/report.ts';
 import type { Span } from '../core/span.ts';
-import type { SinksReport, WindowsReport } from '../core/window-words.ts';
+import type { FitReport, SinksReport, WindowsReport } from '../core/window-words.ts';
 
 export function spanReport(
   span: Span,
@@ -79,11 +79,12 @@ export interface ReportFacts {
   readonly estimated: boolean;
   readonly readMs: number | null;
   readonly compressMs: number | null;
+  readonly fit?: FitReport | null;
 }
 
 /** A report before its outcome is known. */
 export function openReport(facts: ReportFacts): RequestReport {
-  const { spans, readMs, compressMs, ...rest } = facts;
+  const { spans, readMs, compressMs, fit = null, ...rest } = facts;
   return {
     ...rest,
     tokensBefore: spans === null ? null : sumOf(spans.map((span) => span.tokensBefore)),
@@ -93,6 +94,7 @@ export function openReport(facts: ReportFacts): RequestReport {
     reportedReuse: null,
     reuse: null,
     usage: null,
+    fit,
     windows: null,
     sinks: null,
     spans: spans ?? [],

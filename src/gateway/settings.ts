@@ -9,6 +9,8 @@ import type { Wishes } from './types.ts';
 export type CompressorSource = (method: MethodName) => Compressor;
 
 export interface RequestSettings {
+  /** Share that is kept at least of a text that does not fit at the rate; null = the rate. */
+  readonly fitRate: number | null;
   /**
    * Settings for the next unit, when `spent` tokens of the request are already decided.
    * @param plan what the unit's plan says of it; left out = compress as configured
@@ -33,6 +35,7 @@ export function combineWishes(header: Wishes, body: BodyWishes): Wishes {
     ...(rates.length === 0 ? {} : { rate: Math.max(...rates) }),
     ...(targets.length === 0 ? {} : { targetTokens: Math.max(...targets) }),
     ...(method === undefined ? {} : { method }),
+    ...(header.windows === undefined ? {} : { windows: header.windows }),
     ...(session === null || session === undefined ? {} : { session }),
   };
 }
@@ -48,6 +51,9 @@ const largestTarget = 2 ** 31;
 export function settingsFor(config: Config, survivors: Survivors, wishes: Wishes): RequestSettings {
   const { compress, limits } = config;
   const rate = Math.min(1, Math.max(compress.rate, wishes.rate ?? 0));
+  const { fit_rate: fit } = config.windows;
+  // Who asks for windows wants them of the text as it is.
+  const fits = fit !== null && typeof wishes.windows !== 'number';
   const base = {
     method: wishes.method ?? compress.method,
     rate,
@@ -58,6 +64,7 @@ export function settingsFor(config: Config, survivors: Survivors, wishes: Wishes
     failClosed: compress.on_failure === 'closed',
   };
   return {
+    fitRate: fits ? Math.min(rate, Math.max(fit, wishes.rate ?? 0)) : null,
     forUnit: (spent, plan = { pays: true, targetTokens: null }) => {
       const wanted =
         wishes.targetTokens === undefined

@@ -33,13 +33,16 @@ export type PlanCall = (
   },
 ) => Promise<unknown>;
 
-/** What it takes to extend a model, as plain data. @throws SluiceError REQUEST_INVALID */
-export type ExtendCall = (input: {
-  /** A model's `config.json`. */
-  readonly config: unknown;
-  readonly length: number;
-  readonly server?: PlanServer;
-}) => unknown;
+/** What it takes to extend a model, as plain data. @throws SluiceError REQUEST_INVALID, ABORTED */
+export type ExtendCall = (
+  input: {
+    /** A model's `config.json`. */
+    readonly config: unknown;
+    readonly length: number;
+    readonly server?: PlanServer;
+  },
+  signal: AbortSignal,
+) => Promise<unknown>;
 
 const optionFields = ['backend', 'prefill_rate', 'block_size'] as const;
 /** What is read of a chat request; a whole one, with whatever else its dialect knows, goes into `requests`. */
@@ -52,7 +55,9 @@ export async function planRoute(
   caller: Caller,
 ): Promise<unknown> {
   const body = parseObject(bytes);
-  if (body['model_config'] !== undefined) return snakeCase(extensionOf(extend, body));
+  if (body['model_config'] !== undefined) {
+    return snakeCase(await extensionOf(extend, body, caller.signal));
+  }
   const input = body['requests'] === undefined ? chatOf(body) : requestsOf(body);
   const backend = optionalChoice(body, 'backend', backendKinds);
   const prefillRate = optionalCount(body, 'prefill_rate');
@@ -68,14 +73,14 @@ export async function planRoute(
   return snakeCase(result);
 }
 
-function extensionOf(extend: ExtendCall, body: JsonObject): unknown {
+function extensionOf(extend: ExtendCall, body: JsonObject, signal: AbortSignal): Promise<unknown> {
   refuseUnknown(body, ['model_config', 'length', 'server'], 'the extension form of /v1/plan');
   const { model_config: config } = body;
   if (!isObject(config)) throw wrong('model_config', "a model's config.json", config);
   const length = optionalCount(body, 'length');
   if (length === undefined) throw wrong('length', 'a positive integer', length);
   const server = optionalChoice(body, 'server', planServers);
-  return extend({ config, length, ...(server === undefined ? {} : { server }) });
+  return extend({ config, length, ...(server === undefined ? {} : { server }) }, signal);
 }
 
 function chatOf(body: JsonObject): JsonObject {

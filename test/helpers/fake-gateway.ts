@@ -46,6 +46,7 @@ export function fakeReport(id: string, changes: Partial<RequestReport> = {}): Re
     reportedReuse: null,
     reuse: null,
     usage: null,
+    fit: null,
     windows: null,
     sinks: null,
     spans: [],

@@ -20,7 +20,7 @@ const server = createServer({
   maxBodyBytes: 1 << 20,
   trustTenantHeader: false,
   plan: () => Promise.reject(new Error('nothing is planned')),
-  extend: () => ({}),
+  extend: () => Promise.reject(new Error('nothing is planned')),
   metrics: async () => ({ contentType: 'text/plain', text: '' }),
   onDefect: (error) => console.error(error),
 });

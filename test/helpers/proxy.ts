@@ -1,8 +1,9 @@
 /** A proxy server of ours in front of an upstream, with a fake gateway between. */
 import type { TestContext } from 'node:test';
 import { createRemoteBackend, type RemoteOptions } from '../../src/backends/remote.ts';
-import { planExtension } from '../../src/context/extension/plan.ts';
+import { planExtensionSteps } from '../../src/context/extension/plan.ts';
 import { SluiceError } from '../../src/core/errors.ts';
+import { createTurns } from '../../src/core/turns.ts';
 import { createServer, type ServerDeps } from '../../src/http/server.ts';
 import type { Gateway } from '../../src/gateway/types.ts';
 import { createFakeGateway, type FakeGateway, type FakeGatewayOptions } from './fake-gateway.ts';
@@ -52,7 +53,7 @@ export async function serveGateway(
     maxBodyBytes: options.maxBodyBytes ?? 1 << 20,
     trustTenantHeader: options.trustTenantHeader ?? false,
     plan: options.plan ?? noPlan,
-    extend: planExtension,
+    extend: (input, signal) => createTurns(signal).run(planExtensionSteps(input)),
     metrics: async () => ({ contentType: 'text/plain; version=0.0.4', text: 'sluice_up 1\n' }),
     onDefect: (error) => defects.push(error),
   });

@@ -24,13 +24,15 @@ export interface WindowProxy {
 
 export async function startWindowProxy(
   t: TestContext,
-  options: SmallModelOptions & { readonly config?: Record<string, unknown> },
+  options: SmallModelOptions & { readonly config?: Record<string, object> },
 ): Promise<WindowProxy> {
   const model = await startSmallModel(t, options);
   const config = parseConfig({
     log: { level: 'silent' },
     compress: { enabled: true, method: 'extractive', rate: 1 },
     ...options.config,
+    // What windows are tested with is not to be shortened before.
+    windows: { fit_rate: null, ...options.config?.['windows'] },
   });
   const backend = await createRemoteBackend({
     url: model.url,

@@ -416,6 +416,80 @@ test('compression comes first: what fits then goes out in one piece', async (t) 
   assert.equal(proxy.model.asked.length, 1);
 });
 
+const fitting = (windows: object = {}) => ({
+  window: 560,
+  config: {
+    compress: { method: 'extractive', rate: 0.9, min_tokens: 20, when: 'always' },
+    windows: { fit_rate: 0.2, ...windows },
+  },
+});
+
+test('a text that does not fit at the rate is shortened until it does, and the report says so', async (t) => {
+  const proxy = await start(t, fitting());
+  const { status, headers, text } = await post(proxy, '/v1/chat/completions', chat());
+  assert.equal(status, 200, text);
+  assert.match(JSON.parse(text).choices[0].message.content, /In 1971/);
+  assert.equal(proxy.model.asked.length, 1, 'one request, and not refused');
+  const report = reportOf(proxy, headers);
+  assert.equal(report.windows, null);
+  assert.equal(report.fit?.limitTokens, 560);
+  assert.equal(report.fit.rate, 0.2);
+  assert.ok(report.tokensAfter! <= report.fit.targetTokens);
+  // As much as there is room for, within a sentence.
+  assert.ok(report.tokensAfter! > 0.85 * report.fit.targetTokens, `${report.tokensAfter}`);
+});
+
+test('what fits at the rate is shortened by the rate alone', async (t) => {
+  const proxy = await start(t, { ...fitting(), window: 5000 });
+  const { headers } = await post(proxy, '/v1/chat/completions', chat());
+  const report = reportOf(proxy, headers);
+  assert.equal(report.fit, null);
+  assert.ok(report.tokensAfter! > 0.8 * report.tokensBefore!);
+});
+
+test('what does not fit at the least rate is shortened that far, then read in windows', async (t) => {
+  const proxy = await start(t, fitting({ fit_rate: 0.8, strategy: 'select' }));
+  const { status, headers, text } = await post(proxy, '/v1/chat/completions', chat());
+  assert.equal(status, 200, text);
+  const report = reportOf(proxy, headers);
+  assert.equal(report.fit?.rate, 0.8);
+  assert.ok((report.windows?.windows.length ?? 0) >= 2);
+  const documents = report.spans.filter(({ kind }) => kind === 'document');
+  const sum = (pick: (span: (typeof documents)[number]) => number | null): number =>
+    documents.reduce((total, span) => total + (pick(span) ?? 0), 0);
+  const share = sum((span) => span.tokensAfter) / sum((span) => span.tokensBefore);
+  assert.ok(share > 0.75 && share < 0.85, `${share}`);
+});
+
+test('a client keeps more, and who asks for windows gets the text at the rate', async (t) => {
+  const proxy = await start(t, fitting({ strategy: 'select' }));
+  const kept = await post(proxy, '/v1/chat/completions', chat(), { 'x-sluice-rate': '0.85' });
+  assert.equal(reportOf(proxy, kept.headers).fit?.rate, 0.85);
+  assert.ok(reportOf(proxy, kept.headers).windows !== null);
+  const another = chat({ messages: [{ role: 'user', content: `Now then.\n\n${content}` }] });
+  const asked = await post(proxy, '/v1/chat/completions', another, { 'x-sluice-windows': '3' });
+  assert.equal(reportOf(proxy, asked.headers).fit, null);
+  assert.equal(reportOf(proxy, asked.headers).windows?.cause, 'asked');
+});
+
+test('what was shortened to fit is sent again in the same bytes in the next turn', async (t) => {
+  const proxy = await start(t, { ...fitting(), window: 620 });
+  const first = [{ role: 'user', content }];
+  const turn = async (messages: readonly object[]): Promise<readonly unknown[]> => {
+    const { status, text } = await post(proxy, '/v1/chat/completions', chat({ messages }));
+    assert.equal(status, 200, text);
+    return proxy.model.asked.at(-1)!.body['messages'] as unknown[];
+  };
+  const one = await turn(first);
+  const two = await turn([
+    ...first,
+    { role: 'assistant', content: 'In 1971.' },
+    { role: 'user', content: 'And its wall?' },
+  ]);
+  assert.deepEqual(two[0], one[0]);
+  assert.notDeepEqual(two[0], first[0]);
+});
+
 test('POST /v1/windows answers a question about a text of any length', async (t) => {
   const proxy = await start(t);
   const body = { context: documents, question, model: 'small', max_tokens: 20 };

@@ -25,6 +25,7 @@ function report(changes: Partial<RequestReport> = {}): RequestReport {
     plannedReuse: null,
     reportedReuse: null,
     reuse: null,
+    fit: null,
     windows: null,
     sinks: null,
     usage: { promptTokens: 450, completionTokens: 3, cachedTokens: 64 },

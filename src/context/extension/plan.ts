@@ -1,5 +1,6 @@
 /** From a model's `config.json` and a target length to every scheme that can carry it there, and what each costs. */
 import { planServers, type PlanServer } from '../../core/backend-kind.ts';
+import { runSteps, type Steps } from '../../core/steps.ts';
 import { cacheCost, prefillCost, type CacheCost, type PrefillCost } from './costs.ts';
 import {
   estimateEffective,
@@ -17,7 +18,7 @@ import {
   criticalDimension,
   predictedLength,
   retrievalBase,
-  retrievalLength,
+  retrievalLengthSteps,
 } from './scaling-law.ts';
 import { candidatesFor, schemeFacts, type SchemeFacts } from './schemes.ts';
 import { llamaPlan, ollamaPlan } from './server-llama.ts';
@@ -85,13 +86,26 @@ export interface PlanExtensionOptions {
 }
 
 /** @throws SluiceError REQUEST_INVALID: a configuration without rotary positions or with unknown ones, a target out of reach */
-export function planExtension({ config, length, server }: PlanExtensionOptions): ExtensionPlan {
+export function planExtension(options: PlanExtensionOptions): ExtensionPlan {
+  return runSteps(planExtensionSteps(options));
+}
+
+/** The same with places to stop: distances of a million tokens take a second to look at. */
+export function* planExtensionSteps({
+  config,
+  length,
+  server,
+}: PlanExtensionOptions): Steps<ExtensionPlan> {
   const shape = readModelConfig(config);
   const schemes = candidatesFor(shape, length);
   const pretraining = pretrainingOf(shape);
   const { family, layers, headDim, ropeDim, base, trainedLength, configuredLength } = shape;
   const critical = criticalDimension(pretraining);
   const lawful = critical > 0 && length > trainedLength;
+  const plans: SchemePlan[] = [];
+  for (const scaling of schemes) {
+    plans.push(yield* schemePlan(shape, scaling, { length, server }));
+  }
   return {
     model: {
       family,
@@ -111,7 +125,7 @@ export function planExtension({ config, length, server }: PlanExtensionOptions):
       perplexityContinuous: lawful ? continuousBase(length, pretraining) : null,
       retrieval: retrievalBase(length),
     },
-    schemes: schemes.map((scaling) => schemePlan(shape, scaling, { length, server })),
+    schemes: plans,
     cache: cacheCost(shape, length),
     prefill: prefillCost(shape, length),
     effective: { estimate: estimateEffective(length), published: publishedLengths },
@@ -119,16 +133,17 @@ export function planExtension({ config, length, server }: PlanExtensionOptions):
   };
 }
 
-function schemePlan(
+function* schemePlan(
   shape: ModelShape,
   scaling: RopeScaling,
   { length, server }: { readonly length: number; readonly server: PlanServer | undefined },
-): SchemePlan {
+): Steps<SchemePlan> {
   const rope = { ...pretrainingOf(shape), headDim: shape.ropeDim };
   const { inverseFrequencies, attentionFactor } = scaledRope(rope, scaling, length);
   const own = scaledRope(rope, shape.scaling, shape.trainedLength).inverseFrequencies;
   const short = scaledRope(rope, scaling, shape.trainedLength).inverseFrequencies;
-  const retrieval = retrievalLength(inverseFrequencies, Math.min(length, retrievalLimit));
+  const limit = Math.min(length, retrievalLimit);
+  const retrieval = yield* retrievalLengthSteps(inverseFrequencies, limit);
   const { type } = scaling;
   return {
     type,

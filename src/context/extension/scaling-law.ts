@@ -3,6 +3,7 @@
  * and the retrieval bound of "Base of RoPE bounds context length" (arXiv 2405.14591). Lengths in tokens.
  */
 import { SluiceError } from '../../core/errors.ts';
+import { runSteps, type Steps } from '../../core/steps.ts';
 
 export interface Pretraining {
   /** Rotated channels of a head. */
@@ -86,8 +87,16 @@ export function retrievalBase(length: number): number {
  * holds, attention prefers a similar token to a random one. Looks no further than `limit`.
  */
 export function retrievalLength(inverseFrequencies: Float64Array, limit: number): number {
+  return runSteps(retrievalLengthSteps(inverseFrequencies, limit));
+}
+
+export function* retrievalLengthSteps(
+  inverseFrequencies: Float64Array,
+  limit: number,
+): Steps<number> {
   const sums = new Float64Array(scanned);
   for (let start = 1; start <= limit; start += scanned) {
+    yield;
     sums.fill(0);
     for (const theta of inverseFrequencies) addCosines(sums, start, theta);
     const below = sums.findIndex((sum) => sum < 0);

@@ -13,6 +13,7 @@ import type { TextTokenizer } from '../../tokenize/types.ts';
 import type { Pass } from '../pass.ts';
 import { responseHeaders } from '../report.ts';
 import type { Reports } from '../reports.ts';
+import { serverScale } from '../server-scale.ts';
 import type { PrepareInput, Prepared, Wishes } from '../types.ts';
 import type { FlightPlan } from './flight.ts';
 import { layoutFor } from './layout.ts';
@@ -21,14 +22,6 @@ import { WindowedBackend, type Facts, type WindowKeeper } from './windowed.ts';
 
 /** Texts that were read in windows and are remembered, by hash. */
 const maxSeen = 10_000;
-/** Time for asking a server how many tokens a text has, milliseconds. */
-const countMs = 2000;
-/** UTF-16 units of text that a server is asked about. */
-const countedChars = 200_000;
-/** Tokens of a server for one of another tokenizer's, where nobody has counted. */
-const uncountedScale = 1.15;
-/** So much of a window is not trusted to be hit exactly. */
-const margin = 1.03;
 /**
  * A small vocabulary counts up to so many times the tokens of a large one. A server that counts refuses properly, so
  * that asking it costs nothing; others may cut silently.
@@ -134,10 +127,16 @@ class WindowService implements WindowKeeper {
   ): Promise<FlightPlan> {
     const { config, tools, tokenizer, clock } = this.#deps;
     const { backend, refusal } = refused;
-    const scale = await this.#scale(request, backend, refusal);
     const { strategy, notes } = this.#strategy(facts, request);
     const count = (text: string): number => tokenizer.count(text);
     const all = [...request.frame, ...request.materials.map(({ text }) => text)];
+    const scale = await serverScale(all, {
+      tokenizer,
+      count,
+      backend,
+      model: request.model,
+      told: refusal?.prompt ?? null,
+    });
     const total = Math.ceil(all.reduce((sum, text) => sum + count(text), 0) * scale);
     const known = this.limitOf(backend) ?? Infinity;
     const limit = Math.min(known, refusal === null ? known : (refusal.limit ?? total * 0.75));
@@ -178,28 +177,6 @@ class WindowService implements WindowKeeper {
       return { strategy: 'select', notes: ['reduce-would-lose-messages'] };
     }
     return { strategy: wanted, notes: [] };
-  }
-
-  async #scale(
-    request: WindowRequest,
-    backend: Backend,
-    refusal: LengthRefusal | null,
-  ): Promise<number> {
-    const { tokenizer } = this.#deps;
-    if (!tokenizer.estimated) return 1;
-    const texts = [...request.frame, ...request.materials.map(({ text }) => text)];
-    const sample = texts.join('\n').slice(0, countedChars);
-    const local = tokenizer.count(sample);
-    if (local === 0) return 1;
-    const [counted = null] =
-      (await backend.countTokens?.([sample], {
-        model: request.model,
-        signal: AbortSignal.timeout(countMs),
-      })) ?? [];
-    if (counted !== null) return Math.max(0.2, (counted / local) * margin);
-    const { prompt = null } = refusal ?? {};
-    const told = prompt === null ? 0 : (prompt / tokenizer.count(texts.join('\n'))) * margin;
-    return Math.max(told, uncountedScale);
   }
 
   /** Surely too long. Where another tokenizer counts, the server is asked first, and its refusal starts windows. */

@@ -4,7 +4,7 @@ import { test } from 'node:test';
 import { deepseekV3, gemma3, llama2, llama31, phi3, qwen25 } from './configs.ts';
 import { near, nearAll } from './near.ts';
 import { estimateEffective } from '../../../src/context/extension/effective.ts';
-import { planExtension } from '../../../src/context/extension/plan.ts';
+import { planExtension, planExtensionSteps } from '../../../src/context/extension/plan.ts';
 import type { ExtensionPlan, SchemePlan } from '../../../src/context/extension/plan.ts';
 import { plainFrequencies, scaledRope } from '../../../src/context/extension/rope.ts';
 import { retrievalLength } from '../../../src/context/extension/scaling-law.ts';
@@ -53,6 +53,19 @@ test('every scheme that can carry a plain model, with bounds side by side', () =
   const plain = retrievalLength(plainFrequencies({ headDim: 128, base: 10_000 }), 16384);
   assert.ok(Math.abs(linear.bounds.retrieval - 4 * plain) <= 4);
   assert.equal(linear.bounds.retrievalReached, false);
+});
+
+test('a plan for millions of tokens can be stopped within every few thousand distances', () => {
+  const options = { config: llama31, length: 16_000_000 };
+  const steps = planExtensionSteps(options);
+  let stops = 0;
+  let step = steps.next();
+  for (; step.done !== true; step = steps.next()) stops += 1;
+  // Every scheme looks at distances up to its own bound, 2,048 at a time.
+  const looked = step.value.schemes.map(({ bounds }) => Math.ceil(bounds.retrieval / 2048));
+  assert.ok(stops >= looked.reduce((sum, blocks) => sum + blocks, 0));
+  assert.ok(stops > 100, `${stops} stops`);
+  assert.deepEqual(step.value, planExtension(options));
 });
 
 test('frequencies, attention factor and changed pairs are those of the formulas', () => {
