@@ -1,4 +1,5 @@
 /** One streamed chat request: its answer, its usage, and what Sluice's headers foretold. */
+import { serverEvents } from '../server-events.ts';
 import type { Message } from './conversations.ts';
 
 export interface Answer {
@@ -44,24 +45,15 @@ export async function ask({ url, model, messages, maxTokens, headers }: Ask): Pr
       stream_options: { include_usage: true },
     }),
   });
-  if (!response.ok || response.body === null) {
-    throw new Error(`${url} answered ${response.status}: ${await response.text()}`);
-  }
   let firstMs: number | null = null;
   let text = '';
   let usage: Chunk['usage'] = null;
-  let rest = '';
-  for await (const piece of response.body.pipeThrough(new TextDecoderStream())) {
-    const lines = (rest + piece).split('\n');
-    rest = lines.pop() ?? '';
-    for (const line of lines) {
-      if (!line.startsWith('data: {')) continue;
-      const chunk = JSON.parse(line.slice(6)) as Chunk;
-      const said = chunk.choices?.[0]?.delta?.content ?? '';
-      if (said !== '') firstMs ??= performance.now() - started;
-      text += said;
-      usage = chunk.usage ?? usage;
-    }
+  for await (const json of serverEvents(url, response)) {
+    const chunk = json as Chunk;
+    const said = chunk.choices?.[0]?.delta?.content ?? '';
+    if (said !== '') firstMs ??= performance.now() - started;
+    text += said;
+    usage = chunk.usage ?? usage;
   }
   if (usage?.prompt_tokens === undefined) throw new Error(`${url} reported no usage`);
   const planned = response.headers.get('x-sluice-planned-reuse');

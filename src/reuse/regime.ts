@@ -4,8 +4,10 @@
  * conversation grows past a border, its old entries stay good for short requests.
  */
 import { layerProfiles } from '../core/attention-profiles.ts';
+import type { LayerKind } from '../core/model-config.ts';
 import type { PositionScheme } from './position.ts';
-import type { ValidityRow } from './validity.ts';
+import type { LayerGroup } from './index-options.ts';
+import type { Condition, ValidityRow } from './validity.ts';
 import { validityTable } from './validity-table.ts';
 
 /** Regime of entries that no other request may use, not even one of the same length. */
@@ -67,12 +69,53 @@ function stepOf(originalLength: number, totalTokens: number): number {
  * good as the worst of their cells.
  */
 export function validityRows(position: PositionScheme): readonly ValidityRow[] {
-  const { layers } = position;
   const ids = new Set<string>();
   const scheme = schemeRow(position);
   if (scheme !== null) ids.add(scheme);
-  for (const { row } of layerProfiles(layers)) if (row !== null) ids.add(row);
+  for (const { row } of layerProfiles(layersOf(position))) if (row !== null) ids.add(row);
   return validityTable.filter(({ id }) => ids.has(id));
+}
+
+/** Conditions that nobody outside the engine can see: entries and states that may have been given up. */
+const unseen: ReadonlySet<Condition> = new Set([
+  'entries-resident',
+  'saved-state',
+  'before-first-slide',
+]);
+
+/**
+ * Whether a request that leaves the cached text before its end may count on what precedes that place. Not where a
+ * window or a state has moved on: what they held there is gone, unless the engine says otherwise.
+ */
+export function keepsBranches(position: PositionScheme): boolean {
+  return validityRows(position).every(
+    ({ cells: { rollback } }) => rollback.stored === 'exact' && !unseen.has(rollback.when),
+  );
+}
+
+/** Groups of layers as a cache keeps them; full attention alone where nothing else is known. */
+export function layerGroups(position: PositionScheme | null): readonly LayerGroup[] {
+  const groups = (position === null ? [] : layersOf(position)).flatMap((kind): LayerGroup[] => {
+    switch (kind) {
+      case 'full':
+        return [{ kind: 'full' }];
+      case 'recurrent':
+        return [{ kind: 'recurrent' }];
+      case 'window': {
+        const windowTokens = position?.window ?? null;
+        return windowTokens === null ? [] : [{ kind: 'sliding', windowTokens }];
+      }
+    }
+  });
+  return groups.length === 0 ? [{ kind: 'full' }] : groups;
+}
+
+/** Kinds of layers; a window that no sequence outgrows hides nothing. */
+function layersOf({ layers, window, maxLength }: PositionScheme): readonly LayerKind[] {
+  const outgrown = window === null || maxLength === null || maxLength > window;
+  return outgrown
+    ? layers
+    : [...new Set(layers.map((kind) => (kind === 'window' ? 'full' : kind)))];
 }
 
 function schemeRow(position: PositionScheme): string | null {

@@ -8,7 +8,7 @@ import { fromIdentity, identityUnit, type IdentityUnit } from './identity.ts';
 import { isAlive, lifetimeMs } from './lifetime.ts';
 import { epochKey, modeOf, type ModeDecision, type StoredConversation } from './mode.ts';
 import type { PositionScheme } from './position.ts';
-import { regime } from './regime.ts';
+import { keepsBranches, regime } from './regime.ts';
 import { newSession, type SessionState } from './session.ts';
 import { ConversationTurn } from './turn.ts';
 import type { Ledger, Reuse, ReuseTotals, Turn, TurnRequest, UnitDecision } from './types.ts';
@@ -130,18 +130,21 @@ class Conversations implements Reuse {
 
   #mode(
     request: TurnRequest,
-    found: {
+    conversation: {
       readonly stored: StoredConversation | null;
       readonly lineage: readonly string[];
       readonly domain: string;
     },
   ): ModeDecision {
     const { costs, clock, options } = this.#context;
-    const { stored, lineage, domain } = found;
+    const { stored, lineage, domain } = conversation;
     const lifetime =
       options.ttlMs ?? costs.rules(request.model)?.ttlMs ?? lifetimeMs[options.backend()];
     const alive = isAlive(stored?.at ?? null, clock.now(), lifetime);
-    const mode = modeOf({ stored, keys: lineage, domain, alive });
+    const found = modeOf({ stored, keys: lineage, domain, alive });
+    const position = options.position();
+    const gone = found.mode === 'branch' && position !== null && !keepsBranches(position);
+    const mode = gone ? { ...found, sharedTokens: 0 } : found;
     // Another conversation with the same instructions: nobody has edited anything.
     const isNew = mode.mode === 'branch' && mode.sharedUnits <= request.leadingUnits;
     return isNew && request.session === null ? { ...mode, miss: null } : mode;

@@ -6,6 +6,7 @@ import { createEventReader, type EventReader } from './event-reader.ts';
 import { lifetimeMs } from './lifetime.ts';
 import type { PlacementReplica, ReplicaFacts } from './placement-options.ts';
 import { eventOrigin } from './prompt-chains.ts';
+import { layerGroups } from './regime.ts';
 import type { ReplicaIndex, ReplicaIndexOptions } from './replica-index.ts';
 import { saltedKinds } from './salt.ts';
 import { createSlotBook, type SlotBook } from './slots.ts';
@@ -90,7 +91,7 @@ class ReplicaStation implements Station {
         : createEventReader({
             feed: events,
             timeline: this.timeline,
-            initial: () => initialShape(this.facts),
+            initial: () => initialShape(this.facts, true),
             seeds: deps.seeds,
             index: deps.index,
             rebuild: () => deps.rebuild(this.indexOptions()),
@@ -103,7 +104,7 @@ class ReplicaStation implements Station {
   }
 
   get shape(): CacheShape {
-    return this.reader?.shape ?? initialShape(this.facts);
+    return this.reader?.shape ?? initialShape(this.facts, false);
   }
 
   get mayHoldMore(): boolean {
@@ -141,7 +142,8 @@ class ReplicaStation implements Station {
     const other = kind !== before.kind || fingerprint !== before.fingerprint;
     // Learned after the first requests; what events have shown counts more.
     const resized = blockTokens !== before.blockTokens && !this.live;
-    if (!other && !(resized && initialShape(this.facts).blockTokens !== this.shape.blockTokens)) {
+    const { blockTokens: wanted } = initialShape(this.facts, this.reader !== null);
+    if (!other && !(resized && wanted !== this.shape.blockTokens)) {
       return false;
     }
     if (this.reader === null) this.#deps.rebuild(this.indexOptions());
@@ -163,10 +165,11 @@ class ReplicaStation implements Station {
 }
 
 /** Until events say otherwise: every layer keeps everything, and vLLM hashes its blocks as vllm-hash.ts does. */
-function initialShape(facts: ReplicaFacts): CacheShape {
+function initialShape(facts: ReplicaFacts, told: boolean): CacheShape {
   return {
     blockTokens: facts.blockTokens ?? defaultBlocks[facts.kind],
-    groups: [{ kind: 'full' }],
+    // An engine that tells events says of which groups its cache is.
+    groups: layerGroups(told ? null : facts.position),
     names: facts.kind === 'vllm' ? 'engine' : 'chain',
     seed: null,
     verified: false,

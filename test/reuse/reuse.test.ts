@@ -181,6 +181,20 @@ test("counts follow the server's own", async () => {
   assert.equal(branch.reusableTokens, 143, 'in proportion');
 });
 
+test('a model with a window or a state expects nothing of a branch, all of an append', async () => {
+  const gemma = { model_type: 'gemma3_text', sliding_window: 512, sliding_window_pattern: 6 };
+  const position = positionOf(gemma, { kind: 'llamacpp', version: null, maxLength: 8192 });
+  assert.deepEqual(position.layers, ['full', 'window']);
+  const reuse = testReuse(memory(), 0.5, { position: () => position });
+  await forward(await reuse.turn(request(['A', 'b', 'C'])), [100, 110, 200]);
+  const next = await reuse.turn(request(['A', 'b', 'C', 'd', 'E']));
+  assert.equal(next.reusableTokens, 200);
+  const branch = await reuse.turn(request(['A', 'b', 'X']));
+  assert.equal(branch.plan.mode, 'branch');
+  assert.equal(branch.plan.miss, 'prefix-changed-by-client');
+  assert.equal(branch.reusableTokens, 0);
+});
+
 test('a cache that is past its time is cold, and its texts are replayed all the same', async () => {
   let now = 0;
   const reuse = testReuse(memory(), 0.5, {

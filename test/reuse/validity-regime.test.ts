@@ -14,6 +14,8 @@ import type { Stack, StackOptions } from '../../src/engine/reference/stack.ts';
 import { positionLabel, positionOf } from '../../src/reuse/position.ts';
 import type { PositionScheme, PositionServer } from '../../src/reuse/position.ts';
 import {
+  keepsBranches,
+  layerGroups,
   regime,
   regimeEnd,
   sharesRegime,
@@ -125,12 +127,33 @@ test('scheme and switch follow the model and the server', () => {
   }
 });
 
+test('what a branch may count on, and the groups of a cache, follow the kinds of layers', () => {
+  const plain = positionOf({ model_type: 'llama', rope_theta: 10000 }, vllm);
+  assert.equal(keepsBranches(plain), true);
+  assert.deepEqual(layerGroups(plain), [{ kind: 'full' }]);
+  const hybrid = positionOf(gemma3, llamacpp);
+  assert.equal(keepsBranches(hybrid), false);
+  assert.deepEqual(layerGroups(hybrid), [
+    { kind: 'full' },
+    { kind: 'sliding', windowTokens: 1024 },
+  ]);
+  const state = positionOf(qwen3Next, vllm);
+  assert.equal(keepsBranches(state), false);
+  assert.deepEqual(layerGroups(state), [{ kind: 'full' }, { kind: 'recurrent' }]);
+  // Its window is longer than anything it is served with.
+  const wide = positionOf(phi3, vllm);
+  assert.equal(keepsBranches(wide), true);
+  assert.deepEqual(layerGroups(wide), [{ kind: 'full' }]);
+  assert.deepEqual(layerGroups(null), [{ kind: 'full' }]);
+});
+
 test('windows and states add rows of their own', () => {
   assert.deepEqual(rows(gemma3, vllm), ['linear', 'hybrid-swa']);
   assert.equal(positionOf(gemma3, vllm).window, 1024);
   assert.deepEqual(rows(qwen3Next, vllm), ['rope', 'hybrid-recurrent']);
   assert.deepEqual(rows({ model_type: 'mamba' }, vllm), ['mamba']);
-  assert.deepEqual(rows(phi3, transformers), ['longrope-length', 'swa']);
+  // Its window is twice as long as anything that it reads.
+  assert.deepEqual(rows(phi3, transformers), ['longrope-length']);
   assert.deepEqual(rows({}, vllm), ['opaque']);
   const qwen2 = { model_type: 'qwen2', rope_theta: 1e6, sliding_window: 32768 };
   assert.deepEqual(rows({ ...qwen2, use_sliding_window: false }, vllm), ['rope']);

@@ -1,4 +1,5 @@
 /** One streamed completion, with the time to its first token. */
+import { serverEvents } from '../server-events.ts';
 
 export interface Completion {
   readonly text: string;
@@ -30,24 +31,15 @@ export async function readCompletion(url: string, prompt: string): Promise<Compl
       cache_prompt: false,
     }),
   });
-  if (!response.ok || response.body === null) {
-    throw new Error(`${url} answered ${response.status}: ${await response.text()}`);
-  }
   let firstMs: number | null = null;
   let text = '';
   let promptTokens: number | null = null;
-  let rest = '';
-  for await (const chunk of response.body.pipeThrough(new TextDecoderStream())) {
-    const lines = (rest + chunk).split('\n');
-    rest = lines.pop() ?? '';
-    for (const line of lines) {
-      if (!line.startsWith('data: {')) continue;
-      const event = JSON.parse(line.slice(6)) as Event;
-      const piece = event.choices?.[0]?.text ?? '';
-      if (piece !== '') firstMs ??= performance.now() - started;
-      text += piece;
-      promptTokens = event.usage?.prompt_tokens ?? promptTokens;
-    }
+  for await (const json of serverEvents(url, response)) {
+    const event = json as Event;
+    const piece = event.choices?.[0]?.text ?? '';
+    if (piece !== '') firstMs ??= performance.now() - started;
+    text += piece;
+    promptTokens = event.usage?.prompt_tokens ?? promptTokens;
   }
   return { text, firstMs: firstMs ?? performance.now() - started, promptTokens };
 }

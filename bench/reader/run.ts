@@ -9,18 +9,19 @@
  *
  * Needs SLUICE_IT_LLAMA_SERVER (the server's binary) and SLUICE_READER_GGUF (a base model).
  */
-import { appendFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { loadavg } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { SingleBar } from 'cli-progress';
-import { estimate } from '../src/cli/eval/bootstrap.ts';
-import { containsAnswer, normalise } from '../src/cli/eval/normalise.ts';
-import { readSets } from '../src/cli/eval/sets.ts';
-import type { EvalItem } from '../src/cli/eval/types.ts';
-import { createSluice, type Sluice } from '../src/sluice.ts';
-import { freePort, startEngine, startSluice, stop } from '../test/integration/processes.ts';
-import { readCompletion, type Completion } from './reader-client.ts';
+import { estimate } from '../../src/cli/eval/bootstrap.ts';
+import { readSets } from '../../src/cli/eval/sets.ts';
+import type { EvalItem } from '../../src/cli/eval/types.ts';
+import { createSluice, type Sluice } from '../../src/sluice.ts';
+import { freePort, startEngine, startSluice, stop } from '../../test/integration/processes.ts';
+import { answersFile } from '../answers-file.ts';
+import { readCompletion, type Completion } from './client.ts';
+import { inTurns, isRight, promptAround } from './prompt.ts';
 
 const arms = ['full', 'sluice', 'bm25-sentence', 'random-sentence'] as const;
 type Arm = (typeof arms)[number];
@@ -34,34 +35,11 @@ interface Answer extends Completion {
   readonly load: number;
 }
 
-/** Worked examples that show the form; none of their words are about the records. */
-const examples = [
-  ['What is the capital of France?', 'Paris'],
-  ['Who wrote the play Hamlet?', 'William Shakespeare'],
-  ['How many days are in a leap year?', '366'],
-]
-  .map(([question, answer]) => `Question: ${question}\nAnswer: ${answer}\n\n`)
-  .join('');
-
-/** The prompt of an item around texts that stand for its segments. */
-function promptOf(item: EvalItem, texts: readonly string[]): string {
-  const listed = texts
-    .map((text, at) => ({ text, at }))
-    .filter(({ text }) => text.trim() !== '')
-    .map(({ text, at }) => `Document [${at + 1}] ${text}`);
-  return `${examples}${listed.join('\n\n')}\n\nQuestion: ${item.question}\nAnswer:`;
-}
-
-function isRight(item: EvalItem, text: string): boolean {
-  const line = normalise(text.trimStart().split('\n')[0] ?? '');
-  return item.answers.some((answer) => containsAnswer([line], answer));
-}
-
 async function shortened(sluice: Sluice, arm: Arm, item: EvalItem, rate: number): Promise<string> {
   if (arm === 'full' || arm === 'sluice') {
-    return promptOf(
-      item,
+    return promptAround(
       item.segments.map(({ text }) => text),
+      item.question,
     );
   }
   const result = await sluice.compressor(arm).compress({
@@ -74,9 +52,9 @@ async function shortened(sluice: Sluice, arm: Arm, item: EvalItem, rate: number)
     minTokens: 1,
     signal: null,
   });
-  return promptOf(
-    item,
+  return promptAround(
     result.segments.map(({ text }) => text),
+    item.question,
   );
 }
 
@@ -135,10 +113,10 @@ async function main(): Promise<void> {
     process.stdout.write('skipped: SLUICE_IT_LLAMA_SERVER and SLUICE_READER_GGUF are not set\n');
     return;
   }
-  const file = join(values.out, 'items', 'reader.jsonl');
-  mkdirSync(join(values.out, 'items'), { recursive: true });
-  const answers = existsSync(file) ? readAnswers(file) : [];
-  const done = new Set(answers.map(({ set, id, arm }) => `${set} ${id} ${arm}`));
+  const file = answersFile<Answer>(
+    join(values.out, 'items', 'reader.jsonl'),
+    ({ set, id, arm }) => `${set} ${id} ${arm}`,
+  );
   const items = itemsOf(values.sets, values.only.split(','), {
     limit: Number(values.limit),
     longest: Number(values.longest),
@@ -154,28 +132,26 @@ async function main(): Promise<void> {
   const proxy = await startSluice(['--upstream', direct, '--rate', values.rate]);
   const library = await createSluice({ log: { level: 'silent' } });
   const bar = new SingleBar({ noTTYOutput: true, notTTYSchedule: 60_000, stream: process.stderr });
-  bar.start(items.length * arms.length, done.size);
+  bar.start(items.length * arms.length, 0);
   try {
     for (const item of items) {
       for (const arm of arms) {
-        if (done.has(`${item.set} ${item.id} ${arm}`)) continue;
+        bar.increment();
+        if (file.has({ set: item.set, id: item.id, arm })) continue;
         const prompt = await shortened(library, arm, item, Number(values.rate));
         const url = arm === 'sluice' ? proxy.url : direct;
         const load = loadavg()[0] ?? 0;
         const completion = await readCompletion(`${url}/v1/completions`, prompt);
         const { set, id } = item;
-        const right = isRight(item, completion.text);
-        const answer: Answer = { set, id, arm, right, load, ...completion };
-        answers.push(answer);
-        appendFileSync(file, `${JSON.stringify(answer)}\n`);
-        bar.increment();
+        const right = isRight(item.answers, completion.text);
+        file.add({ set, id, arm, right, load, ...completion });
       }
     }
   } finally {
     bar.stop();
     await Promise.all([library.close(), stop(proxy.child), stop(engine)]);
   }
-  const rows = summary(answers, Number(values['idle-load']));
+  const rows = summary(file.answers, Number(values['idle-load']));
   const facts = { date: new Date().toISOString().slice(0, 10), rate: Number(values.rate) };
   writeFileSync(
     join(values.out, 'reader.json'),
@@ -184,14 +160,7 @@ async function main(): Promise<void> {
   process.stdout.write(`${JSON.stringify(rows, null, 1)}\n`);
 }
 
-function readAnswers(file: string): Answer[] {
-  return readFileSync(file, 'utf8')
-    .split('\n')
-    .filter((line) => line !== '')
-    .map((line) => JSON.parse(line) as Answer);
-}
-
-/** Items with an answer in their text; turns go from set to set, so that a stopped run has some of each. */
+/** Items with an answer in their text. */
 function itemsOf(
   folder: string,
   only: readonly string[],
@@ -203,8 +172,7 @@ function itemsOf(
       .filter(({ segments }) => segments.reduce((n, { text }) => n + text.length, 0) <= longest)
       .slice(0, limit),
   );
-  const most = Math.max(...sets.map((items) => items.length));
-  return Array.from({ length: most }, (_, at) => sets.flatMap((items) => items[at] ?? [])).flat();
+  return inTurns(sets);
 }
 
 await main();
