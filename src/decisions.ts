@@ -150,7 +150,7 @@ export function policyOf(config: Config, tokenizer: string): string {
   } = config.compress;
   const { model, classifier, vectors, table, pairs } = config.score;
   const models = { model, classifier, vectors, table, pairs };
-  const { fit_rate: fit } = config.windows;
+  const { fit_rate: fitRate, limit_tokens: limit } = config.windows;
   return createHash('sha256')
     .update(
       JSON.stringify([
@@ -163,7 +163,8 @@ export function policyOf(config: Config, tokenizer: string): string {
         survivors,
         plain,
         models,
-        fit,
+        fitRate,
+        limit,
       ]),
     )
     .digest('base64url')

@@ -84,7 +84,12 @@ async function onNewGateway<T>(
 ): Promise<T> {
   const { backend, kind } = deps;
   const { tokenizer, compressors } = countingFor(config, deps);
-  const inMemory: Config = { ...config, reuse: { ...config.reuse, store: 'memory' } };
+  const inMemory: Config = {
+    ...config,
+    reuse: { ...config.reuse, store: 'memory' },
+    // The window of another server is not known, and this one's says nothing about it.
+    windows: { ...config.windows, ...(backend.kind === kind ? {} : { fit_rate: null }) },
+  };
   const { ledger, reuse } = await createDecisions(inMemory, {
     backend: factsOf(backend, kind),
     // A first measurement would decide for the whole conversation.

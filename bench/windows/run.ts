@@ -73,7 +73,7 @@ async function main(): Promise<void> {
     engines.push(
       await startEngine({
         command: server,
-        args: `-m ${model} --port ${port} -c ${context} -np 1 --threads ${values.threads} --no-webui`.split(
+        args: `-m ${model} --port ${port} -c ${context} -np 1 --threads ${values.threads} --no-webui --cache-ram 0`.split(
           ' ',
         ),
         healthUrl: `${url}/health`,

@@ -48,7 +48,7 @@ export class Questions {
     signal: AbortSignal,
     question: (signal: AbortSignal) => Promise<T | null>,
   ): Promise<T | null> {
-    if (!(await this.#enter())) return null;
+    if (!(await this.#enter(signal))) return null;
     try {
       if (!this.#mayAsk(signal)) return null;
       const limit = AbortSignal.timeout(this.#limits.askMs);
@@ -72,15 +72,26 @@ export class Questions {
     return !this.#refused && !signal.aborted && performance.now() >= this.#pausedUntil;
   }
 
-  /** False = too many wait already. */
-  async #enter(): Promise<boolean> {
+  /** False = too many wait already, or who waits is gone. */
+  async #enter(signal: AbortSignal): Promise<boolean> {
     if (this.#running < this.#limits.atOnce) {
       this.#running += 1;
       return true;
     }
     if (this.#waiting.length >= this.#limits.mayWait) return false;
-    await new Promise<void>((resolve) => this.#waiting.push(resolve));
-    return true;
+    if (signal.aborted) return false;
+    return new Promise<boolean>((resolve) => {
+      const enter = (): void => {
+        signal.removeEventListener('abort', leave);
+        resolve(true);
+      };
+      const leave = (): void => {
+        this.#waiting.splice(this.#waiting.indexOf(enter), 1);
+        resolve(false);
+      };
+      this.#waiting.push(enter);
+      signal.addEventListener('abort', leave, { once: true });
+    });
   }
 
   /** Hands the place to who waits longest. */

@@ -94,19 +94,19 @@ async function decideAll(
   const unitDeps = countingDeps(request, deps);
   const decisions: UnitDecision[] = [];
   const masks = new Map<number, KeepMask>();
-  let spent = 0;
+  let before: Before = { spent: 0, counted: 0, messages: 0 };
   let fit: FitReport | null = null;
   for (const [at, unit] of units.entries()) {
     let decision = turn === null ? null : replayed(unit, turn.known(at));
     if (decision === null) {
       const plan = unitPlan(unit, turn, at);
-      const known = { settings, spent, plan, signal: input.signal };
+      const known = { settings, before, plan, signal: input.signal };
       const { fit: own, ...decided } = await decideNew(unit, request, known, unitDeps);
       fit = own ?? fit;
       for (const [index, mask] of decided.masks) masks.set(index, mask);
       decision = (await turn?.decided(at, decided.decision)) ?? decided.decision;
     }
-    for (const span of decision.spans) spent += span.tokensAfter ?? 0;
+    before = behind(before, unit, decision);
     decisions.push(decision);
   }
   const { countTokens } = unitDeps;
@@ -126,6 +126,23 @@ async function decideAll(
   };
 }
 
+/** What stands in front of a unit, as it is forwarded. */
+interface Before {
+  readonly spent: number;
+  /** The same where all of it was counted, else null. */
+  readonly counted: number | null;
+  readonly messages: number;
+}
+
+function behind(before: Before, unit: Unit, { spans }: UnitDecision): Before {
+  let { spent, counted } = before;
+  for (const { tokensAfter } of spans) {
+    spent += tokensAfter ?? 0;
+    counted = counted === null || tokensAfter === null ? null : counted + tokensAfter;
+  }
+  return { spent, counted, messages: before.messages + unit.messages.length };
+}
+
 function withoutMiddle(turn: Turn | null, sunk: Sunk | null): Turn | null {
   return turn === null || sunk === null ? turn : sunkTurn(turn, sunk);
 }
@@ -136,29 +153,37 @@ async function decideNew(
   request: ReadRequest,
   known: {
     readonly settings: RequestSettings;
-    readonly spent: number;
+    readonly before: Before;
     readonly plan: UnitPlan;
     readonly signal: AbortSignal;
   },
   deps: DecideDeps & { readonly fit: FitRules },
 ): Promise<Decided & { readonly fit: FitReport | null }> {
-  const { settings, spent, plan, signal } = known;
-  const usual = settings.forUnit(spent, plan);
-  const { model, maxTokens, messages } = request;
+  const { settings, before, plan, signal } = known;
+  const usual = settings.forUnit(before.spent, plan);
+  const { model, maxTokens, dialect } = request;
   const fit = await fitOf(
     unit,
     { ...usual, fitRate: settings.fitRate },
-    { model, maxTokens, messages: messages.length, spent },
-    { rules: deps.fit, countTokens: deps.countTokens, signal },
+    {
+      model,
+      maxTokens,
+      messages: before.messages + unit.messages.length,
+      spent: before.counted,
+    },
+    {
+      rules: dialect === 'openai-chat' ? deps.fit : { ...deps.fit, sinks: null },
+      countTokens: deps.countTokens,
+      signal,
+    },
   );
-  const wanted = fit === null ? usual : fitting(usual, fit);
-  return { ...(await decideUnit(unit, wanted, deps, signal)), fit };
+  const decided = await decideUnit(unit, fit === null ? usual : fitting(usual, fit), deps, signal);
+  return { ...decided, fit: decided.decision.edits.length > 0 ? fit : null };
 }
 
-/** Fitting is worth more than a cheaper prefix. */
+/** Fitting is worth more than a cheaper prefix; it is asked for only where less than any other target is left. */
 function fitting(settings: DecideSettings, { targetTokens, rate }: FitReport): DecideSettings {
-  const target = Math.min(targetTokens, settings.targetTokens ?? targetTokens);
-  return { ...settings, targetTokens: target, rate, pays: true };
+  return { ...settings, targetTokens, rate, pays: true };
 }
 
 /** Counting for a report goes on past the deadline: the report of what was not done in time needs it. */

@@ -13,6 +13,7 @@ import type { Placement, Reuse } from '../reuse/types.ts';
 import type { TextTokenizer } from '../tokenize/types.ts';
 import { dialectOf } from '../wire/dialect.ts';
 import { createExactCounts, type ExactCounts } from './exact-counts.ts';
+import { createFitRules } from './fit.ts';
 import { createFlights, type Flights } from './flights.ts';
 import { createPasses, type Pass, type Passes } from './pass.ts';
 import { responseHeaders } from './report.ts';
@@ -23,6 +24,9 @@ import { explainPieces } from './text.ts';
 import { callCompressText, countTexts, countWaitMs, type TextCallDeps } from './text-call.ts';
 import { createWindows, type Windows } from './windows/windows.ts';
 import type { ExplainedRequest, Gateway, Outcome, PrepareInput, Prepared } from './types.ts';
+
+/** Milliseconds that a request waits for a server's count of a text that may not fit. */
+const mostCountMs = 500;
 
 export interface GatewayDeps {
   readonly config: Config;
@@ -93,7 +97,13 @@ class SluiceGateway implements Gateway {
       ...deps,
       survivors: this.#survivors,
       sinkRules: () => sinkRulesOf(deps, backend),
-      fit: { backend, tokenizer, limitTokens: config.windows.limit_tokens },
+      fit: createFitRules({
+        backend,
+        tokenizer,
+        limitTokens: config.windows.limit_tokens,
+        sinks: deps.sinks !== undefined && config.sinks.enabled ? config.sinks : null,
+        waitMs: Math.min(mostCountMs, config.limits.compress_ms / 4),
+      }),
       backendName: backend.name,
       originals: this.#originals,
     });

@@ -64,6 +64,25 @@ test('the last window is not left tiny', () => {
   assert.ok(Math.min(...sizes) * 2.5 > Math.max(...sizes), sizes.join(' '));
 });
 
+test('thousands of short documents and one line without borders are split without counting them over and over', () => {
+  let counted = 0;
+  const counting = (text: string): number => {
+    counted += text.length;
+    return Math.ceil(text.length / 4);
+  };
+  const many = Array.from({ length: 5000 }, (_, at) => material(`Item ${at}.`));
+  const windows = splitWindows(many, { budget: 10_000, windows: null, count: counting });
+  assert.equal(windows.length, 2);
+  const sizes = windows.map(({ tokens }) => tokens);
+  assert.ok(sizes.every((tokens) => tokens <= 10_000));
+  assert.ok(sizes[1]! * 2.1 >= sizes[0]!, sizes.join(' '));
+  counted = 0;
+  const line = material('x'.repeat(200_000));
+  const parts = splitWindows([line], { budget: 500, windows: null, count: counting });
+  assert.ok(parts.length >= 100);
+  assert.ok(counted < 20 * line.text.length, `${counted}`);
+});
+
 test('so many windows, evenly, and no more than that where the budget allows it', () => {
   const materials = [40, 7, 13, 22].map((n) => material(sentences(n), '<d> ', ' </d>'));
   for (const wanted of [1, 2, 3, 4, 5, 8]) {

@@ -13,6 +13,8 @@ export interface AskedPrompt {
   readonly text: string;
   readonly tokens: number;
   readonly refused: boolean;
+  /** Requests that were being answered when it came. */
+  readonly running: number;
 }
 
 export interface SmallModel {
@@ -66,7 +68,7 @@ export async function startSmallModel(
     const text = textOf(body);
     const tokens = tokenizer.count(text);
     const refused = tokens > options.window;
-    asked.push({ path, body, text, tokens, refused });
+    asked.push({ path, body, text, tokens, refused, running });
     if (refused) {
       const message = `This model's maximum context length is ${options.window} tokens. However, your prompt contains ${tokens} input tokens`;
       response.writeHead(400, { 'content-type': 'application/json' });

@@ -197,6 +197,181 @@ test('nbce: token by token from the surest window, streamed as it comes', async 
   assert.deepEqual(reportOf(proxy, inChat.headers).windows?.notes, ['nbce-needs-completions']);
 });
 
+/** Goes on with a text word by word where it has the answer; elsewhere it is unsure. */
+const pooling = (words: readonly string[]): SmallModelOptions['answer'] => {
+  return ({ text }) => {
+    const said = text.split('Answer:').at(-1) ?? '';
+    const at = words.findIndex((_, index) => words.slice(0, index).join('') === said);
+    const next = words[at] ?? '';
+    const knows = text.includes('Harbour 7 got its crane in 1971');
+    return { top: knows ? { [next]: -0.02, ' no': -4 } : { ' maybe': -0.7, ' perhaps': -0.7 } };
+  };
+};
+const nbce = { config: { windows: { strategy: 'nbce' } } };
+
+test('nbce: the longest window is asked alone, a window that fails is named and not asked again', async (t) => {
+  const answer = pooling(['In', ' 1971', '.', '']);
+  const proxy = await start(t, {
+    ...nbce,
+    answer: (prompt) =>
+      prompt.text.includes('Harbour 2 got its pier') ? { status: 503 } : answer(prompt),
+  });
+  const { status, headers, text } = await post(proxy, '/v1/completions', completion());
+  assert.equal(status, 200, text);
+  assert.equal(JSON.parse(text).choices[0].text, 'In 1971.');
+  assert.equal(proxy.model.asked[1]?.running, 0, 'nothing beside the first one');
+  const { windows, skipped } = reportOf(proxy, headers);
+  const failed = windows!.windows.filter(({ state }) => state === 'failed');
+  assert.deepEqual(
+    failed.map(({ error }) => error),
+    ['HTTP 503'],
+  );
+  assert.equal(skipped['window-failed'], 1);
+  const refused = proxy.model.asked.filter(({ text: prompt }) =>
+    prompt.includes('Harbour 2 got its pier'),
+  );
+  assert.equal(refused.length, 1);
+});
+
+test('nbce: a window that is refused is cut again, smaller', async (t) => {
+  const proxy = await start(t, {
+    answer: pooling(['In', ' 1971', '.', '']),
+    told: 700,
+    window: 380,
+    config: { windows: { strategy: 'nbce', limit_tokens: 700 } },
+  });
+  const { status, headers, text } = await post(proxy, '/v1/completions', completion());
+  assert.equal(status, 200, text);
+  assert.equal(JSON.parse(text).choices[0].text, 'In 1971.');
+  const { windows } = reportOf(proxy, headers);
+  assert.ok(windows!.windows.every(({ state }) => state !== 'failed' && state !== 'left-out'));
+  assert.ok(proxy.model.asked.some(({ refused }) => refused));
+});
+
+test('nbce: an answer that breaks off says so, and is not called complete', async (t) => {
+  const answer = pooling(['In', ' 1971', '.', '']);
+  const proxy = await start(t, {
+    ...nbce,
+    answer: (prompt) => (prompt.text.endsWith('Answer:In') ? { status: 500 } : answer(prompt)),
+  });
+  const { headers, text } = await post(proxy, '/v1/completions', completion());
+  const [choice] = JSON.parse(text).choices;
+  assert.deepEqual([choice.text, choice.finish_reason], ['In', 'length']);
+  const { windows } = reportOf(proxy, headers);
+  assert.ok(windows!.notes.includes('stopped-by-failure;tokens=1'), windows!.notes.join());
+  const capped = await start(t, {
+    answer,
+    config: { windows: { strategy: 'nbce', max_total_tokens: 2600 } },
+  });
+  const short = await post(capped, '/v1/completions', completion());
+  assert.equal(JSON.parse(short.text).choices[0].finish_reason, 'length');
+  const { notes } = reportOf(capped, short.headers).windows!;
+  assert.ok(
+    notes.some((note) => note.startsWith('stopped-by-cap')),
+    notes.join(),
+  );
+});
+
+test('nbce: nothing of a stop string is sent, not even its beginning', async (t) => {
+  const proxy = await start(t, {
+    ...nbce,
+    answer: pooling(['In', ' 1971', '\n', '\nQ', 'uestion', '']),
+  });
+  const body = completion({ stop: ['\n\nQuestion'], stream: true });
+  const { text } = await post(proxy, '/v1/completions', body);
+  const said = text
+    .split('\n\n')
+    .filter((event) => event.startsWith('data: {'))
+    .map((event) => JSON.parse(event.slice(6)).choices[0]);
+  assert.equal(said.map((choice) => choice.text).join(''), 'In 1971');
+  assert.equal(said.at(-1).finish_reason, 'stop');
+});
+
+test('a wish for a longer answer than there is room for is lowered, and the report says so', async (t) => {
+  for (const strategy of ['select', 'reduce']) {
+    const proxy = await start(t, { config: { windows: { strategy } } });
+    const wish = chat({ max_tokens: 400 });
+    const { status, headers } = await post(proxy, '/v1/chat/completions', wish);
+    assert.equal(status, 200);
+    const last = proxy.model.asked.at(-1)!;
+    const limit = Number(last.body['max_tokens']);
+    assert.ok(limit >= 100 && last.tokens + limit <= 500, `${last.tokens} + ${limit}`);
+    const { notes } = reportOf(proxy, headers).windows!;
+    assert.ok(notes.includes(`answer-limited;tokens=${limit}`), notes.join());
+  }
+});
+
+test('a cap below the context window makes smaller windows', async (t) => {
+  const proxy = await start(t, {
+    window: 900,
+    config: { windows: { strategy: 'select', max_total_tokens: 1500 } },
+  });
+  const long = chat({
+    messages: [
+      {
+        role: 'user',
+        content: content.replace('<document>', `<document>\n${documents.join(' ')}`),
+      },
+    ],
+  });
+  const { status, headers, text } = await post(proxy, '/v1/chat/completions', long);
+  assert.equal(status, 200, text);
+  const sent = proxy.model.asked.reduce((sum, { tokens }) => sum + tokens, 0);
+  assert.ok(sent <= 1500, String(sent));
+  assert.ok(reportOf(proxy, headers).windows!.windows.some(({ state }) => state === 'chosen'));
+});
+
+test('records that are too long together are merged, or the surest are kept and that is said', async (t) => {
+  const wordy = (text: string): string => {
+    const own = /Harbour (\d)/.exec(text)?.[1] ?? '0';
+    const crane = text.includes('crane in 1971') ? 'crane in 1971' : `pier ${own}`;
+    return `Extracted Information: ${crane} ${'and more of the same '.repeat(14)}\nAnswer: 1971\nConfidence Score: 3`;
+  };
+  const merging =
+    (merged: string): SmallModelOptions['answer'] =>
+    ({ text }) => {
+      if (text.includes('Merged record:')) return { text: merged };
+      if (text.includes('Below are records'))
+        return { text: text.includes('1971') ? 'In 1971.' : '?' };
+      return { text: wordy(text) };
+    };
+  const config = { windows: { strategy: 'reduce', record_tokens: 60 } };
+  const many = { 'x-sluice-windows': '10' };
+  const good = await start(t, {
+    window: 700,
+    config,
+    answer: merging('Extracted Information: crane in 1971\nAnswer: 1971\nConfidence Score: 5'),
+  });
+  const first = await post(good, '/v1/chat/completions', chat(), many);
+  assert.match(first.text, /In 1971/);
+  assert.ok(good.model.asked.some(({ text }) => text.includes('Merged record:')));
+  const merged = reportOf(good, first.headers).windows!;
+  assert.deepEqual(merged.notes, []);
+  assert.deepEqual(
+    merged.windows.map(({ state }) => state),
+    merged.windows.map(() => 'chosen'),
+  );
+  const bad = await start(t, { window: 700, config, answer: merging('') });
+  const second = await post(bad, '/v1/chat/completions', chat(), many);
+  assert.equal(second.status, 200);
+  const { notes } = reportOf(bad, second.headers).windows!;
+  assert.ok(
+    notes.some((note) => note.startsWith('merge-without-information')),
+    notes.join(),
+  );
+  assert.ok(
+    notes.some((note) => note.startsWith('records-left-out;n=')),
+    notes.join(),
+  );
+  const capped = await start(t, {
+    window: 700,
+    config: { windows: { ...config.windows, max_total_tokens: 5200 } },
+    answer: merging('Answer: 1971'),
+  });
+  const third = await post(capped, '/v1/chat/completions', chat(), many);
+  assert.ok(reportOf(capped, third.headers).windows!.notes.includes('merging-stopped-by-cap'));
+});
+
 test('what fits is not touched, and windows only act where they are allowed', async (t) => {
   const fits = await start(t, { window: 5000 });
   const plain = await post(fits, '/v1/chat/completions', chat());
@@ -357,11 +532,21 @@ test('the first window goes alone, the others side by side, never more than allo
   const proxy = await start(t, { answer, window: 320, config: { windows: { concurrency: 2 } } });
   await post(proxy, '/v1/completions', completion());
   assert.equal(proxy.model.mostAtOnce(), 2);
+  const sizes = proxy.model.asked.map(({ tokens }) => tokens);
+  assert.equal(sizes[0], Math.max(...sizes), 'the longest one first: it would be refused first');
+  assert.deepEqual(
+    proxy.model.asked.slice(0, 3).map(({ running }) => running),
+    [0, 0, 1],
+    'nothing beside the first one',
+  );
 });
 
 test('a client that goes away takes all windows with it', async (t) => {
-  const answer: SmallModelOptions['answer'] = ({ text }) =>
-    text.includes('Harbour 0 got its pier') ? { text: 'x' } : { text: 'y', delayMs: 60_000 };
+  let prompts = 0;
+  const answer: SmallModelOptions['answer'] = () => {
+    prompts += 1;
+    return prompts === 1 ? { text: 'x' } : { text: 'y', delayMs: 5000 };
+  };
   const proxy = await start(t, { answer });
   const controller = new AbortController();
   const asking = fetch(`${proxy.url}/v1/completions`, {
@@ -434,9 +619,11 @@ test('a text that does not fit at the rate is shortened until it does, and the r
   assert.equal(report.windows, null);
   assert.equal(report.fit?.limitTokens, 560);
   assert.equal(report.fit.rate, 0.2);
-  assert.ok(report.tokensAfter! <= report.fit.targetTokens);
+  const user = report.spans.filter(({ pointer }) => pointer.startsWith('/messages/1'));
+  const left = user.reduce((sum, { tokensAfter }) => sum + (tokensAfter ?? 0), 0);
+  assert.ok(left <= report.fit.targetTokens);
   // As much as there is room for, within a sentence.
-  assert.ok(report.tokensAfter! > 0.85 * report.fit.targetTokens, `${report.tokensAfter}`);
+  assert.ok(left > 0.85 * report.fit.targetTokens, `${left} of ${report.fit.targetTokens}`);
 });
 
 test('what fits at the rate is shortened by the rate alone', async (t) => {
@@ -447,25 +634,28 @@ test('what fits at the rate is shortened by the rate alone', async (t) => {
   assert.ok(report.tokensAfter! > 0.8 * report.tokensBefore!);
 });
 
-test('what does not fit at the least rate is shortened that far, then read in windows', async (t) => {
+test('what would not fit at the least rate either is left at the rate and read in windows', async (t) => {
   const proxy = await start(t, fitting({ fit_rate: 0.8, strategy: 'select' }));
   const { status, headers, text } = await post(proxy, '/v1/chat/completions', chat());
   assert.equal(status, 200, text);
   const report = reportOf(proxy, headers);
-  assert.equal(report.fit?.rate, 0.8);
+  assert.equal(report.fit, null);
   assert.ok((report.windows?.windows.length ?? 0) >= 2);
   const documents = report.spans.filter(({ kind }) => kind === 'document');
   const sum = (pick: (span: (typeof documents)[number]) => number | null): number =>
     documents.reduce((total, span) => total + (pick(span) ?? 0), 0);
   const share = sum((span) => span.tokensAfter) / sum((span) => span.tokensBefore);
-  assert.ok(share > 0.75 && share < 0.85, `${share}`);
+  assert.ok(share > 0.82 && share <= 0.95, `${share}`);
 });
 
 test('a client keeps more, and who asks for windows gets the text at the rate', async (t) => {
   const proxy = await start(t, fitting({ strategy: 'select' }));
-  const kept = await post(proxy, '/v1/chat/completions', chat(), { 'x-sluice-rate': '0.85' });
-  assert.equal(reportOf(proxy, kept.headers).fit?.rate, 0.85);
-  assert.ok(reportOf(proxy, kept.headers).windows !== null);
+  const kept = await post(proxy, '/v1/chat/completions', chat(), { 'x-sluice-rate': '0.35' });
+  assert.equal(reportOf(proxy, kept.headers).fit?.rate, 0.35);
+  const most = chat({ messages: [{ role: 'user', content: `Well.\n\n${content}` }] });
+  const whole = await post(proxy, '/v1/chat/completions', most, { 'x-sluice-rate': '0.85' });
+  assert.equal(reportOf(proxy, whole.headers).fit, null);
+  assert.ok(reportOf(proxy, whole.headers).windows !== null);
   const another = chat({ messages: [{ role: 'user', content: `Now then.\n\n${content}` }] });
   const asked = await post(proxy, '/v1/chat/completions', another, { 'x-sluice-windows': '3' });
   assert.equal(reportOf(proxy, asked.headers).fit, null);

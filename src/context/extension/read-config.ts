@@ -141,7 +141,13 @@ function headOf(
   return { headDim, ropeDim: evenDim(Math.floor(headDim * share), 'rotated part of the head') };
 }
 
+/** No model has more; a plan looks at every pair at every distance. */
+const mostChannels = 4096;
+
 function evenDim(dim: number, name: string): number {
+  if (dim > mostChannels) {
+    throw invalid(`has a ${name} of ${dim} channels; at most ${mostChannels} are planned for`);
+  }
   if (Number.isInteger(dim) && dim >= 2 && dim % 2 === 0) return dim;
   throw invalid(`has a ${name} of ${dim} channels; rotation needs an even number`);
 }

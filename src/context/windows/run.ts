@@ -1,16 +1,9 @@
 /** Asking the windows: the first one alone, so that the others find its prefix cached, then the rest side by side. */
-import { SluiceError } from '../../core/errors.ts';
 import { TooLong } from '../../core/too-long.ts';
 import { poolingAnswer } from './nbce.ts';
-import {
-  answerPrompt,
-  groupRecords,
-  mergePrompt,
-  parseRecord,
-  showRecords,
-  surestRecords,
-  type EvidenceRecord,
-} from './records.ts';
+import { collapse } from './collapse.ts';
+import { counting, inTurns, nameOf, type Ledger } from './ledger.ts';
+import { answerPrompt, parseRecord, type EvidenceRecord } from './records.ts';
 import { pickWindow } from './select.ts';
 import type {
   Ask,
@@ -23,19 +16,6 @@ import type {
 } from './types.ts';
 import { confidenceOf, countVotes, saysNothing } from './vote.ts';
 
-/** Rounds of merging after which the surest records are taken. */
-const mostMerges = 3;
-
-/** What was asked and answered so far. */
-interface Ledger {
-  readonly ask: Ask;
-  calls: number;
-  promptTokens: number;
-  completionTokens: number;
-  cachedTokens: number;
-  readonly notes: string[];
-}
-
 interface Asked {
   readonly outcomes: WindowOutcome[];
   /** null = failed. */
@@ -44,11 +24,11 @@ interface Asked {
 
 /** @throws what the first request threw, when none was answered; ABORTED */
 export async function runWindows(job: WindowJob, ask: Ask): Promise<WindowRun> {
-  const ledger = counting(ask);
+  const ledger = counting(job, ask);
   const { strategy } = job;
   const { final, outcomes } =
     strategy === 'nbce'
-      ? poolWindows(job, ledger)
+      ? await poolWindows(job, ledger)
       : strategy === 'reduce'
         ? await reduceWindows(job, ledger)
         : await answerWindows(job, ledger, strategy);
@@ -83,28 +63,13 @@ class LiveRun implements WindowRun {
     return this.#ledger.cachedTokens;
   }
 
+  get cutOff(): boolean {
+    return this.#ledger.cutOff;
+  }
+
   get notes(): readonly string[] {
     return this.#ledger.notes;
   }
-}
-
-function counting(ask: Ask): Ledger {
-  const ledger: Ledger = {
-    calls: 0,
-    promptTokens: 0,
-    completionTokens: 0,
-    cachedTokens: 0,
-    notes: [],
-    ask: async (prompt, options) => {
-      ledger.calls += 1;
-      const answer = await ask(prompt, options);
-      ledger.promptTokens += answer.promptTokens ?? 0;
-      ledger.completionTokens += answer.completionTokens ?? 0;
-      ledger.cachedTokens += answer.cachedTokens ?? 0;
-      return answer;
-    },
-  };
-  return ledger;
 }
 
 /** `select` and `vote`: every window answers the request; one of them is then asked again for the answer itself. */
@@ -180,60 +145,34 @@ async function reduceWindows(
   return { final: { type: 'prompt', prompt }, outcomes };
 }
 
-async function collapse(
-  records: readonly EvidenceRecord[],
-  room: number,
-  { job, ledger }: { readonly job: WindowJob; readonly ledger: Ledger },
-): Promise<readonly EvidenceRecord[]> {
-  let current = records;
-  for (let round = 0; job.count(showRecords(current)) > room; round++) {
-    const mergeRoom = room - job.count(mergePrompt(job.question, [])) - job.recordTokens;
-    const groups = groupRecords(current, Math.max(1, mergeRoom), job.count);
-    const shrinks = groups !== null && groups.length < current.length;
-    if (!shrinks || round === mostMerges) {
-      const { kept, dropped } = surestRecords(current, room, job.count);
-      ledger.notes.push(`records-left-out;n=${dropped}`);
-      return kept.length > 0 ? kept : current.slice(0, 1);
-    }
-    const merged = await inTurns(groups, job, async (group) => merge(group, { job, ledger }));
-    current = merged.flat();
-  }
-  return current;
-}
-
-/** One record in place of several; they stay as they are when merging fails. */
-async function merge(
-  group: readonly EvidenceRecord[],
-  { job, ledger }: { readonly job: WindowJob; readonly ledger: Ledger },
-): Promise<readonly EvidenceRecord[]> {
-  if (group.length === 1) return group;
-  const label = group.map((record) => record.label).join('+');
-  try {
-    const text = mergePrompt(job.question, group);
-    const options = { maxTokens: job.recordTokens, top: null };
-    const answer = await ledger.ask({ type: 'text', text }, options);
-    const record = parseRecord(answer.text, label);
-    if (record !== null) return [record];
-    ledger.notes.push(`merge-without-information;records=${label}`);
-  } catch (error) {
-    job.signal.throwIfAborted();
-    ledger.notes.push(`merge-failed;records=${label};error=${nameOf(error)}`);
-  }
-  return group;
-}
-
-/** `nbce`: the answer is made token by token, while it is read. */
-function poolWindows(
+/** `nbce`: the answer is made token by token, while it is read; the first one here, so that a refusal still counts. */
+async function poolWindows(
   job: WindowJob,
   ledger: Ledger,
-): { final: FinalStage; outcomes: WindowOutcome[] } {
+): Promise<{ final: FinalStage; outcomes: WindowOutcome[] }> {
   const outcomes = job.windows.map((): WindowOutcome => ({ ...unknown, state: 'answered' }));
   const pieces = poolingAnswer(job, {
     ask: ledger.ask,
     spoke: (window) => choose(outcomes, [window]),
+    failed: (window, error) => {
+      const spoke = outcomes[window]?.state === 'chosen';
+      const state = spoke ? 'chosen' : 'failed';
+      outcomes[window] = { ...unknown, state, error: nameOf(error) };
+    },
+    cut: (note) => {
+      ledger.cutOff = true;
+      ledger.notes.push(note);
+    },
     note: (note) => ledger.notes.push(note),
   });
-  return { final: { type: 'pieces', pieces }, outcomes };
+  const first = await pieces.next();
+  if (first.done === true) throw new Error('No window told probabilities');
+  return { final: { type: 'pieces', pieces: joined(first.value, pieces) }, outcomes };
+}
+
+async function* joined(first: string, rest: AsyncIterable<string>): AsyncGenerator<string> {
+  yield first;
+  yield* rest;
 }
 
 const unknown = { confidence: null, error: null, promptTokens: null, cachedTokens: null };
@@ -277,39 +216,4 @@ async function askAll(
   await inTurns(followers, job, one);
   if (answers.every((answer) => answer === null)) throw first;
   return { outcomes, answers };
-}
-
-/** Some at once, in order. Rejects with the first failure, after which no further one starts. */
-async function inTurns<T, R>(
-  items: readonly T[],
-  job: Pick<WindowJob, 'concurrency' | 'signal'>,
-  act: (item: T) => Promise<R>,
-): Promise<R[]> {
-  const results: R[] = [];
-  let next = 0;
-  let failed = false;
-  const worker = async (): Promise<void> => {
-    for (let at = next++; at < items.length && !failed; at = next++) {
-      job.signal.throwIfAborted();
-      const item = items[at];
-      if (item === undefined) continue;
-      try {
-        results[at] = await act(item);
-      } catch (error) {
-        failed = true;
-        throw error;
-      }
-    }
-  };
-  const workers = Array.from({ length: Math.max(1, job.concurrency) }, worker);
-  await Promise.all(workers);
-  return results;
-}
-
-/** What a failure is called in a report: never a message, which may quote a prompt. */
-function nameOf(error: unknown): string {
-  if (SluiceError.isInstance(error)) return error.code;
-  if (error instanceof Error)
-    return 'status' in error ? `HTTP ${String(error.status)}` : error.name;
-  return 'unknown';
 }

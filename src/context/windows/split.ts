@@ -5,6 +5,8 @@ import type { Material, Piece, SplitOptions, TextWindow } from './types.ts';
 
 /** Tokens that joining two pieces may cost beyond what each has alone. */
 const joint = 1;
+/** UTF-16 units of a token are rarely more; a part may come out shorter than it could be. */
+const mostTokenChars = 16;
 
 /**
  * Windows in the order of the text. A document that fits into a window is never cut; a longer one is cut between
@@ -81,7 +83,9 @@ function fitting(
   const parts: { start: number; end: number; tokens: number }[] = [];
   let { start } = range;
   while (start < range.end) {
-    let end = range.end;
+    // What is surely too long is not counted: a line without borders may be all of the text.
+    let end = Math.min(range.end, start + rule.room * mostTokenChars);
+    if (end < range.end) end = border(text, start, end);
     let tokens = rule.count(text.slice(start, end)) + joint;
     while (tokens > rule.room && end - start > 1) {
       const share = Math.min(0.9, rule.room / tokens);
@@ -109,13 +113,13 @@ function pack(pieces: readonly Counted[], budget: number): Counted[][] {
   let current: Counted[] = [];
   let tokens = 0;
   for (const piece of wholeDocuments(pieces, budget)) {
-    const cost = costIn(current, piece);
+    const cost = costBehind(current.at(-1) ?? null, piece);
     if (current.length > 0 && tokens + cost > budget) {
       windows.push(current);
       current = [];
       tokens = 0;
     }
-    tokens += costIn(current, piece);
+    tokens += costBehind(current.at(-1) ?? null, piece);
     current.push(piece);
   }
   if (current.length > 0) windows.push(current);
@@ -140,20 +144,17 @@ function wholeDocuments(pieces: readonly Counted[], budget: number): Counted[] {
   return result;
 }
 
-/** What a piece adds to a window: a document that goes on in a new window is framed anew. */
-function costIn(window: readonly Counted[], piece: Counted): number {
-  const framed = window.some(({ material }) => material === piece.material);
+/**
+ * What a piece adds behind another one of its window: a document that goes on in a new window is framed anew.
+ * @param previous null = it begins the window
+ */
+function costBehind(previous: Counted | null, piece: Counted): number {
+  const framed = previous?.material === piece.material;
   return piece.tokens + (piece.first || framed ? 0 : piece.around);
 }
 
 function sumOf(window: readonly Counted[]): number {
-  let tokens = 0;
-  const seen: Counted[] = [];
-  for (const piece of window) {
-    tokens += costIn(seen, piece);
-    seen.push(piece);
-  }
-  return tokens;
+  return window.reduce((sum, piece, at) => sum + costBehind(window[at - 1] ?? null, piece), 0);
 }
 
 /** A last window shorter than half of the one before it takes over pieces from that. */
@@ -161,11 +162,17 @@ function balanced(windows: Counted[][], budget: number): Counted[][] {
   const last = windows.at(-1);
   const before = windows.at(-2);
   if (last === undefined || before === undefined) return windows;
+  let left = sumOf(before);
+  let right = sumOf(last);
   while (before.length > 1) {
     const moved = before.at(-1);
-    if (moved === undefined) break;
-    const grown = [moved, ...last];
-    if (sumOf(grown) > budget || sumOf(grown) >= sumOf(before)) break;
+    const [head] = last;
+    if (moved === undefined || head === undefined) break;
+    const grown =
+      right - costBehind(null, head) + costBehind(null, moved) + costBehind(moved, head);
+    if (grown > budget || grown >= left) break;
+    left -= costBehind(before.at(-2) ?? null, moved);
+    right = grown;
     before.pop();
     last.unshift(moved);
   }

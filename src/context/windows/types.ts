@@ -78,9 +78,11 @@ export type Ask = (prompt: WindowPrompt, options: AskOptions) => Promise<WindowA
 
 export interface WindowJob {
   readonly strategy: WindowStrategy;
-  /** Tokens and relevance of the windows that may be asked. */
+  /** Tokens (of the whole prompt) and relevance of the windows that may be asked. */
   readonly windows: readonly { readonly tokens: number; readonly relevance: number }[];
   readonly question: string;
+  /** Tokens of a prompt without any of the text. */
+  readonly frameTokens: number;
   /** Requests at once, at least 1. */
   readonly concurrency: number;
   /** Tokens of an answer that a window is asked for, and of a record. */
@@ -118,6 +120,8 @@ export interface WindowRun {
   readonly promptTokens: number;
   readonly completionTokens: number;
   readonly cachedTokens: number;
+  /** An answer that is made here ended before the model ended it. */
+  readonly cutOff: boolean;
   readonly notes: readonly string[];
 }
 

@@ -5,8 +5,11 @@ import { applySplices, encodeJsonString } from '../../wire/splice.ts';
 import { isObject, type JsonObject, type WindowRequest } from './request.ts';
 
 export interface Composer {
-  /** The prompt as the client's own request: streamed or not, with all of its settings. */
-  final(prompt: WindowPrompt): Uint8Array;
+  /**
+   * The prompt as the client's own request: streamed or not, with all of its settings.
+   * @param room tokens that its answer can have; a larger wish, which servers refuse, is lowered to it
+   */
+  final(prompt: WindowPrompt, room: number): Uint8Array;
   /** The prompt as a question of ours: a short answer, with probabilities where they are wanted. */
   question(prompt: WindowPrompt, options: AskOptions & { readonly stream: boolean }): Uint8Array;
 }
@@ -62,7 +65,7 @@ export function createComposer(
     }
   };
   return {
-    final: (prompt) => encoded(whole(prompt)),
+    final: (prompt, room) => lowered(whole(prompt), room),
     question(prompt, options) {
       const made = whole(prompt);
       const root = made instanceof Uint8Array ? parsed(made) : made;
@@ -70,6 +73,16 @@ export function createComposer(
       return encoded({ ...kept(root, ownForm), ...settings(request, options) });
     },
   };
+}
+
+/** Names of the limit of an answer. */
+const limits = ['max_tokens', 'max_completion_tokens'] as const;
+
+function lowered(made: JsonObject | Uint8Array, room: number): Uint8Array {
+  const root = made instanceof Uint8Array ? parsed(made) : made;
+  const tooMany = limits.filter((name) => Number(root[name]) > room);
+  if (tooMany.length === 0) return encoded(made);
+  return encoded({ ...root, ...Object.fromEntries(tooMany.map((name) => [name, room])) });
 }
 
 function encoded(made: JsonObject | Uint8Array): Uint8Array {

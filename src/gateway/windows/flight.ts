@@ -13,18 +13,13 @@ import type {
   ForwardHandler,
   ForwardRequest,
 } from '../../backends/types.ts';
-import type {
-  Ask,
-  FinalStage,
-  WindowJob,
-  WindowOutcome,
-  WindowRun,
-} from '../../context/windows/types.ts';
+import type { Ask, WindowJob, WindowOutcome, WindowRun } from '../../context/windows/types.ts';
 import { completionEvent, readAnswer, wholeCompletion } from './answers.ts';
 import { createComposer, demandOf, type Composer } from './bodies.ts';
 import { AnsweredStatus, askBackend, finalHeaders, questionHeaders } from './calls.ts';
 import { cutWindows, type Cut, type Rules } from './layout.ts';
 import { placesOf, type WindowRequest } from './request.ts';
+import { createStops } from './stops.ts';
 
 export interface FlightPlan {
   readonly request: WindowRequest;
@@ -84,7 +79,7 @@ export class WindowFlight implements ForwardHandle {
       const { run, cut, rules, composer } = await this.#asked(plan);
       if (this.aborted) return;
       const report = (): WindowsReport => reportOf(plan, { run, cut, rules });
-      await this.#finish(plan, { final: run.final, composer }, () => events.onReport(report()));
+      await this.#finish(plan, { run, composer, cut }, () => events.onReport(report()));
     } catch (error) {
       if (!this.aborted) events.onFallback(error);
     }
@@ -132,6 +127,7 @@ export class WindowFlight implements ForwardHandle {
         tokens: Math.ceil(((cut.windows[at]?.tokens ?? 0) + frame) * scale),
         relevance: cut.windows[at]?.relevance ?? 0,
       })),
+      frameTokens: Math.ceil(frame * scale),
       concurrency: config.concurrency,
       answerTokens: Math.min(config.answer_tokens, maxTokens ?? Infinity, Math.floor(limit / 4)),
       recordTokens: cut.recordTokens,
@@ -159,48 +155,48 @@ export class WindowFlight implements ForwardHandle {
 
   async #finish(
     plan: FlightPlan,
-    { final, composer }: { readonly final: FinalStage; readonly composer: Composer },
+    asked: { readonly run: WindowRun; readonly composer: Composer; readonly cut: Cut },
     report: () => void,
   ): Promise<void> {
+    const { run, composer, cut } = asked;
+    const { final } = run;
     if (final.type === 'prompt') {
       report();
-      this.forward(composer.final(final.prompt));
+      this.forward(composer.final(final.prompt, cut.answerTokens));
       return;
     }
-    const first = await final.pieces[Symbol.asyncIterator]().next();
-    if (first.done === true) throw new Error('No window told probabilities');
     report();
-    await this.#write(plan, joined(first.value, final.pieces), report);
+    await this.#write(plan, { pieces: final.pieces, run }, report);
   }
 
   /** An answer that is made here. */
-  async #write(plan: FlightPlan, pieces: AsyncIterable<string>, report: () => void): Promise<void> {
+  async #write(
+    plan: FlightPlan,
+    { pieces, run }: { readonly pieces: AsyncIterable<string>; readonly run: WindowRun },
+    report: () => void,
+  ): Promise<void> {
     const { stream, model, root, maxTokens } = plan.request;
     const created = Math.floor(plan.now() / 1000);
     const own = { id: `cmpl-${created}`, created, model };
     const type = stream ? 'text/event-stream' : 'application/json';
+    const stops = createStops(root['stop']);
     let text = '';
-    let sent = 0;
     let count = 0;
-    const stops = stopsOf(root['stop']);
-    let stopped = false;
+    const add = async (ready: string): Promise<void> => {
+      text += ready;
+      if (stream && ready !== '') await this.#send(completionEvent(own, ready, null));
+    };
     if (stream) this.#handler.onHead(200, ['content-type', type], 'OK');
     for await (const piece of pieces) {
       if (this.aborted) return;
-      text += piece;
       count += 1;
-      const end = stopAt(text, stops);
-      stopped = end !== null;
-      const ready = end ?? text.length;
-      if (stream && ready > sent) {
-        await this.#send(completionEvent(own, text.slice(sent, ready), null));
-        sent = ready;
-      }
-      if (end !== null) text = text.slice(0, end);
-      if (stopped) break;
+      await add(stops.push(piece));
+      if (stops.stopped) break;
     }
+    await add(stops.rest());
     report();
-    const finish = !stopped && count >= (maxTokens ?? Infinity) ? 'length' : 'stop';
+    const cut = run.cutOff || count >= (maxTokens ?? Infinity);
+    const finish = cut && !stops.stopped ? 'length' : 'stop';
     const closing = stream
       ? Buffer.concat([completionEvent(own, '', finish), Buffer.from('data: [DONE]\n\n')])
       : wholeCompletion(own, text, finish);
@@ -219,21 +215,6 @@ export class WindowFlight implements ForwardHandle {
       this.#controller.signal.addEventListener('abort', () => resolve(), { once: true });
     });
   }
-}
-
-async function* joined(first: string, rest: AsyncIterable<string>): AsyncGenerator<string> {
-  yield first;
-  yield* rest;
-}
-
-function stopsOf(stop: unknown): readonly string[] {
-  const list: readonly unknown[] = Array.isArray(stop) ? stop : [stop];
-  return list.filter((value): value is string => typeof value === 'string' && value !== '');
-}
-
-function stopAt(text: string, stops: readonly string[]): number | null {
-  const found = stops.map((stop) => text.indexOf(stop)).filter((at) => at >= 0);
-  return found.length === 0 ? null : Math.min(...found);
 }
 
 /** Where records leave no room for text, windows that answer by themselves may. */
@@ -291,6 +272,9 @@ function reportOf(
     notes: [
       ...notes,
       ...(rules.strategy === strategy ? [] : [`no-room-for-${strategy}`]),
+      ...((request.maxTokens ?? 0) > cut.answerTokens
+        ? [`answer-limited;tokens=${cut.answerTokens}`]
+        : []),
       ...run.notes,
     ],
   };

@@ -44,6 +44,8 @@ export interface Cut {
   /** Tokens that a prompt of records may have, records included. */
   readonly roomTokens: number;
   readonly recordTokens: number;
+  /** Tokens that the final answer can have, at least. */
+  readonly answerTokens: number;
   /** Tokens of the longest prompt of a window, as believed. */
   readonly longestTokens: number;
 }
@@ -70,13 +72,21 @@ export function cutWindows(request: WindowRequest, rules: Rules): Cut {
     const message = `A window of ${limit} tokens has ${Math.max(0, room)} left for text beside the ${frame} tokens around it and the answer; at least ${leastWindow} are needed`;
     throw new SluiceError('WINDOW_TOO_SMALL', message);
   }
-  const budget = Math.floor(Math.max(leastWindow, room - (room % step)) / scale);
+  const own =
+    strategy === 'reduce' ? instruction + system + recordTokens : frame + config.answer_tokens;
+  const last = strategy === 'reduce' ? instruction + system + answer : frame + answer;
+  // One window and the last stage, which reads as much again.
+  const paid = Math.floor((config.max_total_tokens - own - last) / 2);
+  if (paid < leastWindow) {
+    const message = `windows.max_total_tokens (${config.max_total_tokens}) leaves ${Math.max(0, paid)} tokens for the text of a window beside ${own + last} around it and the answer; at least ${leastWindow} are needed`;
+    throw new SluiceError('WINDOW_TOO_SMALL', message);
+  }
+  const most = Math.min(room, paid);
+  const budget = Math.floor(Math.max(leastWindow, most - (most % step)) / scale);
   const windows = split(request, rules, Math.max(1, budget));
   const texts = windows.map(({ pieces }) => tools.render(materials, pieces));
   const relevance = tools.relevance(texts, leadingQuestion(request));
   const scored = windows.map((window, at) => ({ ...window, relevance: relevance[at] ?? 0 }));
-  const own =
-    strategy === 'reduce' ? instruction + system + recordTokens : frame + config.answer_tokens;
   const mostWindows = Math.min(config.max_windows, wanted ?? config.max_windows);
   const longest = Math.max(0, ...windows.map((window) => window.tokens)) * scale;
   return {
@@ -84,12 +94,14 @@ export function cutWindows(request: WindowRequest, rules: Rules): Cut {
     longestTokens: longest + (strategy === 'reduce' ? instruction + system : frame),
     asked: affordable(scored, {
       mostWindows,
-      tokens: config.max_total_tokens - limit,
+      tokens: config.max_total_tokens - Math.min(limit, longest + last),
       costOf: (window) => Math.ceil(window.tokens * scale) + own,
     }),
     sharedTokens: sharedTokens(request, rules, { instruction, system, tokens }),
     roomTokens: Math.floor((limit - system - answer) / scale),
     recordTokens,
+    answerTokens:
+      strategy === 'reduce' ? answer : Math.max(answer, Math.floor(limit - frame - longest)),
   };
 }
 

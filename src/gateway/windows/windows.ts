@@ -13,7 +13,7 @@ import type { TextTokenizer } from '../../tokenize/types.ts';
 import type { Pass } from '../pass.ts';
 import { responseHeaders } from '../report.ts';
 import type { Reports } from '../reports.ts';
-import { serverScale } from '../server-scale.ts';
+import { createServerScale } from '../server-scale.ts';
 import type { PrepareInput, Prepared, Wishes } from '../types.ts';
 import type { FlightPlan } from './flight.ts';
 import { layoutFor } from './layout.ts';
@@ -22,6 +22,8 @@ import { WindowedBackend, type Facts, type WindowKeeper } from './windowed.ts';
 
 /** Texts that were read in windows and are remembered, by hash. */
 const maxSeen = 10_000;
+/** Time for asking a server how many tokens a text has, milliseconds. */
+const countMs = 2000;
 /**
  * A small vocabulary counts up to so many times the tokens of a large one. A server that counts refuses properly, so
  * that asking it costs nothing; others may cut silently.
@@ -130,13 +132,9 @@ class WindowService implements WindowKeeper {
     const { strategy, notes } = this.#strategy(facts, request);
     const count = (text: string): number => tokenizer.count(text);
     const all = [...request.frame, ...request.materials.map(({ text }) => text)];
-    const scale = await serverScale(all, {
-      tokenizer,
-      count,
-      backend,
-      model: request.model,
-      told: refusal?.prompt ?? null,
-    });
+    const scaleOf = createServerScale({ tokenizer, backend, waitMs: countMs });
+    const { model } = request;
+    const scale = await scaleOf(all, { count, model, told: refusal?.prompt ?? null });
     const total = Math.ceil(all.reduce((sum, text) => sum + count(text), 0) * scale);
     const known = this.limitOf(backend) ?? Infinity;
     const limit = Math.min(known, refusal === null ? known : (refusal.limit ?? total * 0.75));
