@@ -3,6 +3,8 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { answerWithContexts, poolContexts } from '../../src/engine/nbce.ts';
 import { openGroups, openParallelWindows } from '../../src/engine/parallel.ts';
+import { blockTokens } from '../../src/engine/kv/blocks.ts';
+import type { Sequence } from '../../src/engine/kv/sequence.ts';
 import { plainRotary } from '../../src/engine/reference/frequencies.ts';
 import { softmax } from '../../src/engine/reference/numbers.ts';
 import { partsApart, rescaledSelf } from '../../src/engine/reference/parallel.ts';
@@ -66,6 +68,21 @@ test('windows: positions of the paper', () => {
   assert.deepEqual(windowPositions(8, { task: 2, windows: 3 }), expected);
 });
 
+/** Keys and values of the first tokens, page by page. */
+function kvOf(sequence: Sequence, tokens: number): Float32Array[] {
+  const rows = shape.layers * shape.kvHeads;
+  return sequence.blocks.flatMap((block, at) => {
+    if (block === null) return [];
+    const count = Math.min(blockTokens, tokens - at * blockTokens);
+    return [block.keys, block.values].flatMap((numbers) =>
+      Array.from({ length: rows }, (_, row) => {
+        const from = row * blockTokens * shape.headDim;
+        return numbers.slice(from, from + Math.max(0, count) * shape.headDim);
+      }),
+    );
+  });
+}
+
 test('windows equal the reference, in any order, and their KV is the same', async () => {
   const state = encodedParts(parts, () => 0);
   const expected =
@@ -80,15 +97,21 @@ test('windows equal the reference, in any order, and their KV is the same', asyn
     const sequence = await openParallelWindows(runtime, { parts: chosen, text });
     const logits = await runtime.read(sequence);
     assert.ok(relativeError(logits, expected) < 1e-4, String(relativeError(logits, expected)));
-    const first = runtime.open([...(parts[0] ?? []), 9]);
-    assert.equal(first.length, longest, 'the window is found as an ordinary prefix');
-    const keys = first.blocks[0]?.keys.slice();
-    const alone = runtimeOf({ type: 'default' });
-    const again = alone.open(parts[0] ?? []);
-    await alone.read(again);
-    assert.deepEqual(keys, again.blocks[0]?.keys, 'to the bit');
+    for (const part of parts) {
+      const found = runtime.open([...part, 9]);
+      assert.equal(found.length, part.length, 'the window is found as an ordinary prefix');
+      const alone = runtimeOf({ type: 'default' });
+      const again = alone.open(part);
+      await alone.read(again);
+      // Shared beginnings move the borders of chunks, which moves the last bits.
+      const expectedKv = kvOf(again, part.length);
+      for (const [i, numbers] of kvOf(found, part.length).entries()) {
+        const error = relativeError(numbers, Float64Array.from(expectedKv[i] ?? []));
+        assert.ok(error < 2e-6, `part of KV ${i}: ${error}`);
+      }
+      runtime.release(found);
+    }
     runtime.release(sequence);
-    runtime.release(first);
     assert.equal(runtime.pool.used, 0);
   }
 });

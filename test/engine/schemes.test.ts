@@ -73,6 +73,8 @@ function rotatedBias(): AttentionScheme {
 const cases: readonly {
   readonly config: SchemeConfig;
   readonly reference: AttentionScheme;
+  /** Tokens that the model was trained for; left out = fewer than are read. */
+  readonly trainedLength?: number;
   /** The oracle must be called with the same chunks. */
   readonly chunked?: boolean;
 }[] = [
@@ -112,6 +114,14 @@ const cases: readonly {
     config: { type: 'longrope', shortFactors, longFactors, factor: 4 },
     reference: fixed(
       longRopeRotary({ base, divisors: longFactors, original: trained, longest: 4 * trained }),
+    ),
+  },
+  {
+    // The other regime: what is read stays below the length of training.
+    config: { type: 'longrope', shortFactors, longFactors, factor: 4 },
+    trainedLength: 64,
+    reference: fixed(
+      longRopeRotary({ base, divisors: shortFactors, original: 64, longest: 4 * 64 }),
     ),
   },
   {
@@ -162,9 +172,9 @@ for (const [name, bytes] of [
     const session = await openSession(bytes ?? modelPath, { threads: 1 });
     const ids = randomIds(11, tokens);
     const lasts: Float64Array[] = [];
-    for (const { config, reference: scheme, chunked = false } of cases) {
+    for (const { config, reference: scheme, chunked = false, trainedLength } of cases) {
       const runtime = new EngineRuntime(session, {
-        shape: small,
+        shape: trainedLength === undefined ? small : { ...small, trainedLength },
         scheme: config,
         kvTokens: 256,
         fingerprint: name,
@@ -194,6 +204,25 @@ for (const [name, bytes] of [
     await session.release();
   });
 }
+
+test('far positions stay within the same bound: angles are single precision', async () => {
+  const llama = readModel();
+  const session = await openSession(modelPath, { threads: 1 });
+  const ids = randomIds(3, 30);
+  for (const origin of [1000, 30_000, 60_000]) {
+    const runtime = new EngineRuntime(session, {
+      shape,
+      scheme: { type: 'default' },
+      kvTokens: 256,
+      fingerprint: 'far',
+    });
+    const logits = await runtime.read(runtime.open(ids, { origin }));
+    const [expected] = oracle(llama, fixed(plain), ids, { start: origin }).logits;
+    const error = relativeError(logits, expected ?? new Float64Array(0));
+    assert.ok(error < tolerance, `at ${origin}: ${error}`);
+  }
+  await session.release();
+});
 
 test('impossible parameters are refused by name', () => {
   const wrong: readonly [SchemeConfig, RegExp][] = [

@@ -37,6 +37,9 @@ test('1,000 turns: never refused, the prefix only changes at a cut, most of it i
   const messages: Message[] = [system];
   let previous = '';
   let epoch = 0;
+  let last = 0;
+  let largestTurn = 0;
+  const cuts: { readonly before: number; readonly after: number }[] = [];
   let violations = 0;
   let cached = 0;
   let prompt = 0;
@@ -51,6 +54,14 @@ test('1,000 turns: never refused, the prefix only changes at a cut, most of it i
     const report = proxy.gateway.report(headers.get('x-sluice-request-id')!, 'default')!;
     assert.equal(report.sinks?.fresh ?? false, now !== epoch);
     assert.equal(report.reuse?.missReason === 'rewritten', now !== epoch && turn > 1);
+    // As cuts count: text, and what a template puts around every message.
+    const { body, tokens } = proxy.model.asked.at(-1)!;
+    const count = (body['messages'] as unknown[]).length;
+    // The model here puts a line break between them.
+    const size = tokens - (count - 1) + 8 * count;
+    if (now === epoch) largestTurn = Math.max(largestTurn, size - last);
+    else if (turn > 1) cuts.push({ before: last, after: size });
+    last = size;
     epoch = now;
     previous = forwarded.slice(0, -2);
     const answer = JSON.parse(text);
@@ -61,11 +72,16 @@ test('1,000 turns: never refused, the prefix only changes at a cut, most of it i
   assert.equal(violations, 0);
   const asked = proxy.model.asked;
   assert.ok(asked.every(({ refused }) => !refused));
-  // A step frees at least 40 % of the window less one turn; the conversation has so many tokens in all.
-  const perTurn = 60;
-  const least = Math.floor((1000 * 20 - 0.8 * window) / (0.4 * window));
-  const most = Math.ceil((1000 * perTurn) / (0.4 * window - perTurn));
-  assert.ok(epoch >= least && epoch <= most, `${epoch} epochs, not ${least} to ${most}`);
+  // The marker is counted with the longest numbers that it may have.
+  const marker = 10;
+  // As few as the hysteresis allows: none before 80 % of the window, none that leaves a turn less than 40 % of it.
+  assert.equal(cuts.length, epoch);
+  assert.ok(epoch > 40, `${epoch} epochs`);
+  for (const { before, after } of cuts) {
+    const room = largestTurn + marker;
+    assert.ok(before + room > 0.8 * window, `cut at ${before} tokens`);
+    assert.ok(after <= 0.4 * window && after + room > 0.4 * window, `${after} left`);
+  }
   const share = cached / prompt;
   console.log(
     `1,000 turns: ${epoch + 1} epochs, ${(100 * share).toFixed(1)} % of the prompt reused`,

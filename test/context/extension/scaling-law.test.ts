@@ -45,6 +45,10 @@ test('critical dimension', () => {
   near(wavelengths[46] ?? NaN, 4711.72, 1e-5);
 });
 
+/** Whole numbers were rounded when they were written down; the others have nine digits. */
+const digits = (value: number, rounded: number): number =>
+  Number.isInteger(value) ? rounded : 1e-6;
+
 test('predicted length of LLaMA 2 under a larger base', () => {
   const rows: readonly (readonly [number, number])[] = [
     [20_000, 7754.34604],
@@ -63,7 +67,9 @@ test('predicted length of LLaMA 2 under a larger base', () => {
     [5e6, 410265],
     [1e7, 675196],
   ];
-  for (const [base, length] of rows) near(extrapolatedLength(base, 128, 92), length, 1e-4);
+  for (const [base, length] of rows) {
+    near(extrapolatedLength(base, 128, 92), length, digits(length, 1e-4));
+  }
   near(continuousLength(40_000, llama), 10863, 1e-4);
   near(continuousLength(500_000, llama), 64219, 1e-4);
   near(continuousLength(1e6, llama), 104580, 1e-4);
@@ -95,7 +101,7 @@ test('base for a wanted length', () => {
     [1048576, 18449122.5, 26485466, 2.68e8],
   ];
   for (const [length, base, continuous, retrieval] of rows) {
-    near(baseForLength(length, 128, 92), base, 2e-5);
+    near(baseForLength(length, 128, 92), base, digits(base, 2e-5));
     near(continuousBase(length, llama), continuous, 2e-5);
     near(retrievalBase(length), retrieval, 5e-3);
     near(extrapolatedLength(baseForLength(length, 128, 92), 128, 92), length, 1e-12);
