@@ -3,6 +3,8 @@ export interface Line {
   readonly label: string;
   /** Context in trained lengths, perplexity. */
   readonly points: readonly (readonly [number, number])[];
+  /** Where a law expects the line to break, in trained lengths; drawn where it lies inside the plot. */
+  readonly expected?: number | null;
 }
 
 const width = 760;
@@ -64,7 +66,7 @@ function vertical(value: number, at: number): string {
 }
 
 function drawn(
-  { label, points }: Line,
+  { label, points, expected = null }: Line,
   index: number,
   { x, y }: { x(value: number): number; y(value: number): number },
 ): string {
@@ -74,7 +76,14 @@ function drawn(
   const legend = top + 12 + index * 18;
   const style = `stroke="${colour}" stroke-width="2" fill="none" stroke-dasharray="${dash}"`;
   const from = width - right + 14;
+  const inside = expected !== null && expected > 1 && x(expected) <= width - right;
+  const at = inside ? x(expected).toFixed(1) : '';
   return [
+    ...(inside
+      ? [
+          `<line x1="${at}" x2="${at}" y1="${top}" y2="${height - bottom}" stroke="${colour}" stroke-dasharray="2 5"/>`,
+        ]
+      : []),
     `<polyline points="${path}" ${style}/>`,
     ...points.map(
       ([a, b]) =>

@@ -56,9 +56,18 @@ export function writeReport(study: Study, cells: readonly Cell[]): void {
   writeFileSync(join('docs', 'extension-study.svg'), plot(title, lines(curves)));
   writeFileSync(
     join('docs', 'extension-study-bases.svg'),
-    plot('The same model with another base, no training', lines(baseCurves)),
+    plot(
+      'The same model with another base, no training; dotted: predicted borders',
+      lines(baseCurves).map((line, i) => ({ ...line, expected: expectedBorder(bases[i] ?? 0) })),
+    ),
   );
   writeFileSync(join('docs', 'extension-study.md'), text(study, points));
+}
+
+/** Hard border that the scaling law predicts, in trained lengths; null = it expects none. */
+function expectedBorder(base: number): number | null {
+  const { length, hard } = predictedLength(pretraining, { base, tunedLength: trainedLength });
+  return hard ? length / trainedLength : null;
 }
 
 function pointsOf(study: Study, cells: readonly Cell[], { name }: Curve): Point[] {

@@ -1,5 +1,6 @@
 /** Pages, prefixes, batches, bounded KV, regimes and saved prefixes on the shipped model. */
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import { after, before, test } from 'node:test';
 import { BlockPool, blockKey, blockTokens, commonPrefix } from '../../src/engine/kv/blocks.ts';
 import type { Sequence } from '../../src/engine/kv/sequence.ts';
@@ -87,6 +88,12 @@ test('plain attention is the shipped scorer: ranks to 0.999, values within what 
   const difference = own.reduce((sum, value, i) => sum + Math.abs(value - (theirs[i] ?? 0)), 0);
   assert.ok(difference / own.length < 0.06, `mean difference ${difference / own.length}`);
   assert.ok(rankCorrelation(own, theirs) > 0.999, String(rankCorrelation(own, theirs)));
+});
+
+test('before it was made int8, the scorer gave what the engine gives: measured when both were exported', () => {
+  const manifest = JSON.parse(readFileSync('models/scout/manifest.json', 'utf8'));
+  assert.ok(manifest.checks.engine_vs_scorer_fp32 < 1e-4);
+  assert.ok(manifest.checks.engine_cached_steps_vs_scorer_fp32 < 1e-4);
 });
 
 function rankCorrelation(a: readonly number[], b: readonly number[]): number {
