@@ -50,7 +50,7 @@ export const windowsSchema = z.strictObject({
     .nullable()
     .default(0.2)
     .describe(
-      'Share of the tokens that is kept at least where a text does not fit the context window at `compress.rate`: it is shortened as far as it takes, but no further than this, before it is read in windows or refused. null = never below `compress.rate`.',
+      'Share of the tokens that is kept at least where a text does not fit the context window at `compress.rate`: it is shortened as far as it takes, but no further than this; where even this would not make it fit, it is left at the rate. null = never below `compress.rate`.',
     ),
   limit_tokens: tokens
     .nullable()
