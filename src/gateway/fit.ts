@@ -5,12 +5,10 @@ import type { TextTokenizer } from '../tokenize/types.ts';
 import { isCandidate, type DecideSettings } from './decide.ts';
 import type { Unit } from './plan.ts';
 import { createServerScale, type ServerScale } from './server-scale.ts';
+import { around, perMessage, usualAnswer } from './template-tokens.ts';
 
-/** Tokens of a chat template around one message, and around all of them. */
-const perMessage = 8;
-const around = 16;
-/** Room for an answer whose length the client does not limit, at most this share of the window. */
-const usualAnswer = { tokens: 256, share: 0.25 };
+/** An answer whose length the client does not limit gets at most this share of the window. */
+const usualShare = 0.25;
 /** A longer answer than this share of the window leaves nothing to ask about. */
 const longestAnswer = 0.75;
 /** Part of the window that is kept free where something has to go anyway: what follows should fit as well. */
@@ -76,7 +74,7 @@ export async function fitOf(
   const { maxTokens, messages } = facts;
   const answer =
     maxTokens === null
-      ? Math.min(usualAnswer.tokens, limit * usualAnswer.share)
+      ? Math.min(usualAnswer, limit * usualShare)
       : Math.min(maxTokens, limit * longestAnswer);
   const prompt = limit - answer - around - perMessage * messages;
   const room = (scale: number): number =>

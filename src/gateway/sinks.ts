@@ -7,9 +7,7 @@ import type { Turn, UnitDecision } from '../reuse/types.ts';
 import { encodeJsonString } from '../wire/splice.ts';
 import type { ReadRequest, Splice } from '../wire/types.ts';
 import type { Unit } from './plan.ts';
-
-/** Tokens of a chat template around one message. */
-const perMessage = 8;
+import { perMessage } from './template-tokens.ts';
 
 export interface SinkRules {
   readonly tools: SinkTools;

@@ -5,14 +5,10 @@ import { SluiceError } from '../../core/errors.ts';
 import type { WindowLayout, WindowStrategy } from '../../core/window-words.ts';
 import type { TextWindow, WindowTools } from '../../context/windows/types.ts';
 import type { Config } from '../../config/types.ts';
+import { around, perMessage, usualAnswer } from '../template-tokens.ts';
 import { demandOf, leadingQuestion } from './bodies.ts';
 import type { WindowRequest } from './request.ts';
 
-/** Tokens of a chat template around one message, and around all of them. */
-const perMessage = 8;
-const around = 16;
-/** Room for an answer whose length the client does not limit. */
-const usualAnswer = 256;
 /** Windows of fewer tokens than this are not worth a request. */
 const leastWindow = 48;
 /** Budgets go in such steps, so that questions of about the same length cut a text alike. */
