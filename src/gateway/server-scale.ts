@@ -44,7 +44,8 @@ export function createServerScale({
     const sample = whole.slice(0, countedChars);
     const local = await count(sample);
     if (local === 0) return 1;
-    const late = AbortSignal.timeout(waitMs);
+    // Timers take whole milliseconds only.
+    const late = AbortSignal.timeout(Math.ceil(waitMs));
     const [counted = null] =
       (await backend.countTokens?.([sample], {
         model,

@@ -61,7 +61,8 @@ async function fitted(options: {
     tokenizer: { estimated },
     limitTokens: null,
     sinks: options.sinks ?? null,
-    waitMs: 20,
+    // A quarter of an odd deadline.
+    waitMs: 20.25,
   });
   const plan = { pays: options.pays ?? true, targetTokens: null };
   const fit = await fitOf(

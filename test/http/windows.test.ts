@@ -671,13 +671,18 @@ test('what was shortened to fit is sent again in the same bytes in the next turn
     return proxy.model.asked.at(-1)!.body['messages'] as unknown[];
   };
   const one = await turn(first);
-  const two = await turn([
+  const later = [
     ...first,
     { role: 'assistant', content: 'In 1971.' },
     { role: 'user', content: 'And its wall?' },
-  ]);
+  ];
+  const two = await turn(later);
   assert.deepEqual(two[0], one[0]);
   assert.notDeepEqual(two[0], first[0]);
+  // A process that has not seen the first turn decides the same of it: nothing that follows comes in.
+  const other = await start(t, { ...fitting(), window: 620 });
+  await post(other, '/v1/chat/completions', chat({ messages: later }));
+  assert.deepEqual((other.model.asked.at(-1)!.body['messages'] as unknown[])[0], one[0]);
 });
 
 test('POST /v1/windows answers a question about a text of any length', async (t) => {

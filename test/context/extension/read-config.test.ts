@@ -123,6 +123,7 @@ test('what cannot be planned for is refused, and says what was found', () => {
     [{ ...llama2, rope_theta: 1 }, /rope_theta 1; it is above 1/],
     [{ ...llama2, partial_rotary_factor: 1.5 }, /partial_rotary_factor 1.5/],
     [{ ...llama2, head_dim: 7 }, /7 channels; rotation needs an even number/],
+    [{ ...llama2, head_dim: 60_000 }, /60000 channels; at most 4096 are planned for/],
     [
       { ...llama2, rope_scaling: { type: 'polar' } },
       /rope_type "polar", which is not known; known are default/,
