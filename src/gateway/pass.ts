@@ -12,6 +12,7 @@ import { defectFields } from '../observe/defect.ts';
 import type { Observer } from '../observe/types.ts';
 import type { Reuse, Turn } from '../reuse/types.ts';
 import type { TextTokenizer } from '../tokenize/types.ts';
+import type { Changed } from '../wire/carry.ts';
 import { dialectOf } from '../wire/dialect.ts';
 import { mentionsSluice, readRequest } from '../wire/read.ts';
 import { applySplices } from '../wire/splice.ts';
@@ -32,6 +33,8 @@ export interface Pass {
   readonly report: RequestReport;
   readonly masks: ReadonlyMap<number, KeepMask>;
   readonly request: ReadRequest | null;
+  /** The same with what was changed in it; null = it was not read, or whole messages are gone. */
+  readonly changed: Changed | null;
   /** Null = its numbers are final, or there are none. */
   readonly countable: Countable | null;
   /** The conversation that the request is part of; null = nothing is remembered of it. */
@@ -177,11 +180,13 @@ class BodyPasses implements Passes {
       fit,
       ...timings,
     });
+    const body = applySplices(input.body, splices);
     return {
-      body: splices.length === 0 ? input.body : applySplices(input.body, splices),
+      body,
       report: sunk === null ? report : { ...report, sinks: sunk.report },
       masks,
       request,
+      changed: sunk === null ? { request, splices, byteLength: body.byteLength } : null,
       countable:
         spans === null
           ? null
@@ -247,6 +252,7 @@ function passOf(facts: Pick<Pass, 'body' | 'report'>): Pass {
     ...facts,
     masks: new Map(),
     request: null,
+    changed: null,
     countable: null,
     turn: null,
     session: null,

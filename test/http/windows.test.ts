@@ -648,6 +648,54 @@ test('what would not fit at the least rate either is left at the rate and read i
   assert.ok(share > 0.82 && share <= 0.95, `${share}`);
 });
 
+/** Notes of a meeting, a question about them, and an answer that is already there. */
+const worked = (at: number): string =>
+  `Meeting: ${Array.from({ length: 12 }, (_, line) => `Member ${line}: we spent ${at}${line} pounds on the ${['roof', 'road', 'boat'][line % 3]}.`).join(' ')}\nQuestion: What did they buy?\nAnswer: A boat.\n\n`;
+
+test('examples and documents that were shortened are still known for what they are', async (t) => {
+  const proxy = await start(t, {
+    window: 350,
+    config: {
+      compress: { method: 'extractive', rate: 0.6, min_tokens: 20, when: 'always' },
+      windows: { strategy: 'select' },
+    },
+  });
+  const text = documents.join(' ');
+  const last = `Meeting: ${text}\nQuestion: ${question}\nAnswer:`;
+  const body = completion({ prompt: `${worked(1)}${worked(2)}${last}` });
+  const done = await post(proxy, '/v1/completions', body);
+  assert.equal(done.status, 200, done.text);
+  const report = reportOf(proxy, done.headers);
+  assert.ok((report.windows?.windows.length ?? 0) >= 2, JSON.stringify(report.skipped));
+  for (const { text: prompt } of proxy.model.asked) {
+    assert.ok(prompt.endsWith(`\nQuestion: ${question}\nAnswer:`), prompt.slice(-80));
+  }
+});
+
+test('what a client declared is read in windows after its declaration was taken out', async (t) => {
+  const proxy = await start(t, { config: { windows: { strategy: 'select' } } });
+  const declared = documents.map((text) => ({
+    type: 'text',
+    text,
+    sluice: { kind: 'document' },
+  }));
+  const parts = [...declared, { type: 'text', text: question }];
+  const done = await post(
+    proxy,
+    '/v1/chat/completions',
+    chat({ messages: [{ role: 'user', content: parts }] }),
+  );
+  assert.equal(done.status, 200, done.text);
+  const report = reportOf(proxy, done.headers);
+  assert.ok((report.windows?.windows.length ?? 0) >= 2, JSON.stringify(report.skipped));
+  const places = report.windows!.windows.flatMap((window) => window.places);
+  for (const [at, text] of documents.entries()) {
+    const own = places.filter(({ pointer }) => pointer === `/messages/0/content/${at}/text`);
+    const read = own.reduce((sum, place) => sum + place.end - place.start, 0);
+    assert.ok(read >= text.length, `document ${at}: ${read} of ${text.length}`);
+  }
+});
+
 test('a client keeps more, and who asks for windows gets the text at the rate', async (t) => {
   const proxy = await start(t, fitting({ strategy: 'select' }));
   const kept = await post(proxy, '/v1/chat/completions', chat(), { 'x-sluice-rate': '0.35' });

@@ -2,6 +2,7 @@
 import type { Span } from '../../core/span.ts';
 import type { TextPlace } from '../../core/text-place.ts';
 import type { Material, Piece } from '../../context/windows/types.ts';
+import { carryOver, type Changed } from '../../wire/carry.ts';
 import { readRequest } from '../../wire/read.ts';
 import type { ReadRequest } from '../../wire/types.ts';
 import { planUnits } from '../plan.ts';
@@ -52,11 +53,21 @@ export interface Unfit {
   readonly unfit: string;
 }
 
-/** @param body final bytes: `sluice` fields are gone, texts are compressed */
-export function windowRequest(body: Uint8Array, path: string): WindowRequest | Unfit {
+/**
+ * @param body final bytes: `sluice` fields are gone, texts are compressed
+ * @param facts.changed what was found in it before; null = it is read now
+ */
+export function windowRequest(
+  body: Uint8Array,
+  { path, changed }: { readonly path: string; readonly changed: Changed | null },
+): WindowRequest | Unfit {
+  const request = changed === null ? null : carryOver(changed, body);
+  if (request !== null) return windowsOf(body, path, request);
   const read = readRequest(body, path, { inspectBytes: body.byteLength, bodyWishes: false });
-  if (!read.ok) return { unfit: read.reason };
-  const { request } = read;
+  return read.ok ? windowsOf(body, path, read.request) : { unfit: read.reason };
+}
+
+function windowsOf(body: Uint8Array, path: string, request: ReadRequest): WindowRequest | Unfit {
   const chat = request.dialect === 'openai-chat';
   if (!chat && request.dialect !== 'openai-completions') return { unfit: 'dialect' };
   const root: unknown = JSON.parse(Buffer.from(body).toString());

@@ -8,6 +8,7 @@ import type {
   LengthRefusal,
 } from '../../backends/types.ts';
 import type { TextTokenizer } from '../../tokenize/types.ts';
+import type { Changed } from '../../wire/carry.ts';
 import { WindowFlight, type FlightPlan } from './flight.ts';
 import { windowRequest, type WindowRequest } from './request.ts';
 import { watchRefusals, type Refused } from './watch.ts';
@@ -21,6 +22,8 @@ export interface Facts {
   readonly cause: WindowCause | null;
   readonly wanted: number | null;
   readonly strategy: WindowStrategy | null;
+  /** What was found in the request before it was compressed; null = it has to be read. */
+  readonly changed: Changed | null;
 }
 
 /** Plans, and keeps the books. */
@@ -146,7 +149,7 @@ class WindowedExchange implements ForwardHandle {
       else refused.deliver();
     };
     try {
-      const read = windowRequest(request.body, facts.path);
+      const read = windowRequest(request.body, facts);
       if ('unfit' in read) {
         service.unfit(id, read.unfit);
         return fallback();

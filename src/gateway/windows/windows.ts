@@ -85,6 +85,7 @@ class WindowService implements WindowKeeper {
           cause: wanted === null ? this.#causeOf(pass, prepared) : 'asked',
           wanted,
           strategy: input.wishes.windowStrategy ?? null,
+          changed: pass.changed,
         });
     }
   }
