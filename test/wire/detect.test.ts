@@ -277,3 +277,30 @@ test('hostile strings of 250,000 units and more take a bounded time', { timeout:
     assert.ok(seconds < 5, `${name}: ${seconds.toFixed(2)} s of CPU`);
   }
 });
+
+for (const label of ['Passage', 'Paragraph', 'Meeting', 'Background', 'Dialogue', 'Review']) {
+  test(`examples with a ${label.toLowerCase()} above each question: the last one is the material`, () => {
+    for (const gap of ['\n', '\n\n']) {
+      const roofs = (who: string, many: number): string =>
+        Array.from({ length: many }, (_, at) => `${who} mended the roof of house ${at}.`).join(' ');
+      const example = (who: string): string =>
+        `${label}: ${roofs(who, 6)}${gap}Question: What did ${who} mend?\nAnswer: Roofs.\n\n`;
+      const head = `${example('Ana')}${example('Ben')}`;
+      const question = `${gap}Question: What did Carl mend?\nAnswer:`;
+      const items = `Document [1] ${roofs('Carl', 9)}\n\nDocument [2] ${roofs('Carl', 9)}`;
+      for (const material of [`${label}: ${roofs('Carl', 30)}`, items]) {
+        const text = `${head}${material}${question}`;
+        const parts = detectParts(text, { ...lastUser, role: 'prompt' });
+        const textOf = (kind: string): string =>
+          parts
+            .filter((part) => part.kind === kind)
+            .map(({ start, end }) => text.slice(start, end))
+            .join('');
+        assert.equal(textOf('demonstration'), head);
+        assert.equal(textOf('question').trim(), question.trim());
+        assert.equal(textOf('document').includes(roofs('Carl', 9)), true);
+        assert.equal(textOf('document').includes('Ana'), false);
+      }
+    }
+  });
+}

@@ -28,12 +28,15 @@ export function demonstrationParts(
   free: (line: number) => boolean,
 ): DetectedPart[] {
   for (const name of candidateNames(labels)) {
-    const blocks = blocksFrom(lines, labels, name);
-    const examples = blocks.slice(0, -1).filter((block) => whole(block, free));
     const results = exampleLabels.get(name) ?? new Set<string>();
+    const begins = labels.filter((label) => label.name === name).map((label) => label.line);
+    const above = linesOfMaterial(lines, labels, begins, results);
+    const blocks = blocksFrom(lines, above ?? begins);
+    const examples = blocks.slice(0, -1).filter((block) => whole(block, free));
     const complete = examples.filter((block) => hasResult(lines, labels, block, results));
     if (complete.length < fewestExamples || complete.length < examples.length * 0.8) continue;
-    return endLastWithItself(lines, labels, complete).map((block) => {
+    const ended = above === null ? endLastWithItself(lines, labels, complete) : complete;
+    return ended.map((block) => {
       const range = { start: startOf(lines, block.line), end: startOf(lines, block.endLine) };
       const content = contentKindOf(lines.text.slice(range.start, range.end));
       return demonstrationPart(range, content, `examples "${name}:"`);
@@ -94,8 +97,41 @@ function candidateNames(labels: readonly Label[]): string[] {
   return [...counts].filter(([, count]) => count > fewestExamples).map(([name]) => name);
 }
 
-function blocksFrom(lines: Lines, labels: readonly Label[], name: string): Block[] {
-  const begins = labels.filter((label) => label.name === name).map((label) => label.line);
+/**
+ * Where examples begin if each has its material above its question (`Meeting: ...`, then `Question: ...`): the lines of
+ * the material's label, which stands above the first question and behind the result of every example. Behind the last
+ * example something else may follow, which is then no part of it. null = they begin with their questions.
+ */
+function linesOfMaterial(
+  lines: Lines,
+  labels: readonly Label[],
+  begins: readonly number[],
+  results: ReadonlySet<string>,
+): readonly number[] | null {
+  const [first] = begins;
+  const behind = begins.slice(1).map((endLine, at) => {
+    const block = labelsIn(labels, { line: begins[at] ?? 0, endLine });
+    const result = block.find(({ name }) => results.has(name));
+    const next = block.find(
+      ({ line }) => result !== undefined && line > result.line && headAt(lines, line - 1) === '',
+    );
+    return { result, next, endLine };
+  });
+  const name = behind[0]?.next?.name;
+  const last = behind.at(-1);
+  if (first === undefined || name === undefined || last === undefined) return null;
+  const top = labelsIn(labels, { line: 0, endLine: first }).findLast(
+    (label) => label.name === name,
+  );
+  const inner = behind.slice(0, -1);
+  if (top === undefined || inner.some(({ next }) => next?.name !== name)) return null;
+  const { result, next, endLine } = last;
+  const blank = firstBlankOf(lines, { line: result?.line ?? endLine, endLine });
+  const end = next?.name === name ? next.line : (blank ?? endLine - 1) + 1;
+  return [top.line, ...inner.map((block) => block.next?.line ?? 0), end];
+}
+
+function blocksFrom(lines: Lines, begins: readonly number[]): Block[] {
   const opened = begins.map((line) => withHeading(lines, line));
   return opened.map((line, index) => ({ line, endLine: opened[index + 1] ?? lines.count }));
 }
