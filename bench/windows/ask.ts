@@ -33,9 +33,12 @@ function promptOf(item: Item, texts: readonly string[]): string {
   return promptAround(texts, item.question, item.summary ? summaries : examples);
 }
 
+function roomOf({ summary }: Item): number {
+  return summary ? room.summary : room.answer;
+}
+
 function bodyOf(item: Item, prompt: string): Record<string, unknown> {
-  const maxTokens = item.summary ? room.summary : room.answer;
-  return { model: 'reader', prompt, max_tokens: maxTokens, temperature: 0, stop: ['\n'] };
+  return { model: 'reader', prompt, max_tokens: roomOf(item), temperature: 0, stop: ['\n'] };
 }
 
 export interface Station {
@@ -114,11 +117,17 @@ async function tokensOf(url: string, text: string): Promise<number> {
   return tokens.length;
 }
 
+/** Tokens of the whole prompt and of its answer. */
+export async function sizeOf({ url }: Station, item: Item): Promise<number> {
+  // One more stands in front of every prompt.
+  return (await tokensOf(url, promptOf(item, item.texts))) + 1 + roomOf(item);
+}
+
 /** Tokens that the documents may have beside everything else. */
 async function budgetOf(station: Station, item: Item): Promise<number> {
   const frame = await tokensOf(station.url, promptOf(item, []));
   const perDocument = 6 * item.texts.length;
-  return station.window - frame - perDocument - (item.summary ? room.summary : room.answer) - 8;
+  return station.window - frame - perDocument - roomOf(item) - 8;
 }
 
 /** The first or the last part of all text, as much as fits. */

@@ -19,8 +19,8 @@ import { SingleBar } from 'cli-progress';
 import { createSluice, type Sluice } from '../../src/sluice.ts';
 import { freePort, startEngine, stop } from '../../test/integration/processes.ts';
 import { answersFile } from '../answers-file.ts';
-import { ask, noAnswer, type Station } from './ask.ts';
-import { itemsOf } from './items.ts';
+import { ask, noAnswer, sizeOf, type Station } from './ask.ts';
+import { tasksOf } from './items.ts';
 import { scoreOf } from './score.ts';
 import { summary, writePage } from './table.ts';
 import { arms, keyOf, type Answer } from './types.ts';
@@ -52,18 +52,9 @@ async function main(): Promise<void> {
     return;
   }
   const file = answersFile<Answer>(join(values.out, 'items', 'windows.jsonl'), keyOf);
-  const items = itemsOf(values.sets, values.only.split(','), {
-    limit: Number(values.limit),
-    shortest: Number(values.shortest),
-    longest: Number(values.longest),
-    meetings: Number(values.meetings),
-    meeting: Number(values.meeting),
-  });
   const wantedArms = arms.filter((arm) => values.arms.split(',').includes(arm));
-  const sizes = [0, ...values.windows.split(',').map(Number)];
+  const windows = values.windows.split(',').map(Number);
   const bar = new SingleBar({ noTTYOutput: true, notTTYSchedule: 60_000, stream: process.stderr });
-  const each = wantedArms.map((arm) => (arm === 'full' ? 1 : sizes.length - 1));
-  bar.start(items.length * each.reduce((sum, count) => sum + count, 0), 0);
   const engines: Parameters<typeof stop>[0][] = [];
   const sluices: Sluice[] = [];
   const start = async (window: number): Promise<Station> => {
@@ -91,11 +82,28 @@ async function main(): Promise<void> {
     return { url, window, sluice };
   };
   try {
-    const stations = await Promise.all(sizes.map(start));
-    for (const item of items) {
-      for (const station of stations) {
-        const wanted = wantedArms.filter((arm) => (arm === 'full') === (station.window === 0));
+    const [large, ...small] = await Promise.all([0, ...windows].map(start));
+    if (large === undefined) return;
+    const tasks = await tasksOf(values.sets, values.only.split(','), {
+      windows,
+      limit: Number(values.limit),
+      meetings: Number(values.meetings),
+      shortest: Number(values.shortest),
+      longest: Number(values.longest),
+      meeting: Number(values.meeting),
+      sizeOf: (item) => sizeOf(large, item),
+    });
+    const few = small.flatMap(({ window }) =>
+      tasks.filter((task) => task.windows.includes(window)),
+    );
+    const inSmall = wantedArms.filter((arm) => arm !== 'full');
+    bar.start(few.length * inSmall.length + tasks.length * (wantedArms.length - inSmall.length), 0);
+    for (const task of tasks) {
+      const stations = small.filter(({ window }) => task.windows.includes(window));
+      for (const station of [large, ...stations]) {
+        const wanted = station === large ? wantedArms.filter((arm) => arm === 'full') : inSmall;
         for (const arm of wanted) {
+          const { item } = task;
           const { set, id } = item;
           const { window } = station;
           bar.increment();
