@@ -94,6 +94,29 @@ test('the server behind it is asked nothing for a plan', async (t) => {
   }
 });
 
+test('a plan for the server behind it shortens what does not fit there, one for another server does not', async (t) => {
+  const upstream = await startFakeUpstream(t);
+  const other = await createSluice({
+    ...settings,
+    compress: { ...settings.compress, rate: 0.9, when: 'always' },
+    windows: { limit_tokens: 500 },
+    upstream: [upstream.url],
+    backend: 'vllm',
+  });
+  try {
+    const input = { max_tokens: 50, messages: [ask('Who wrote about lamp 7?')] };
+    const kept = async (backend: 'vllm' | 'llamacpp'): Promise<number> => {
+      const [turn] = (await other.plan(input, { backend })).turns;
+      return (turn?.tokensAfter ?? 0) / (turn?.tokensBefore ?? 1);
+    };
+    const [own, elsewhere] = [await kept('vllm'), await kept('llamacpp')];
+    assert.ok(own < 0.8, `${own}`);
+    assert.ok(elsewhere > 0.8 && elsewhere <= 0.95, `${elsewhere}`);
+  } finally {
+    await other.close();
+  }
+});
+
 test('the caller who goes away ends the planning between two turns', async () => {
   const controller = new AbortController();
   let read = 0;
