@@ -93,7 +93,7 @@ export interface Extent {
 }
 
 /** The law's bases: finer steps, to see where a curve breaks. */
-const baseMultiples: readonly number[] = [1, 1.5, 2, 3, 4, 6, 8, 12];
+const baseMultiples: readonly number[] = [1, 1.5, 2, 3, 4, 6, 8, 12, 16];
 
 /** Full attention far out costs minutes per cell. */
 function targetsAt(curve: Curve, multiple: number, targets: number): number {
