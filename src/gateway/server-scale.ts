@@ -11,6 +11,8 @@ const uncountedScale = 1.15;
 const margin = 1.03;
 /** Models whose last count is remembered, for when the server is late. */
 const maxModels = 100;
+/** Milliseconds in which a server that was late is not asked again: it would cost every text the same wait. */
+const pauseMs = 10_000;
 
 export type ServerScale = (
   texts: readonly string[],
@@ -26,7 +28,7 @@ export type ServerScale = (
 
 /**
  * Asks the server, but not for longer than this; 1 where its own tokenizer counts here. A server that is late is taken
- * to count as it did last time. Never rejects.
+ * to count as it did last time, and left alone for a while. Never rejects.
  */
 export function createServerScale({
   tokenizer,
@@ -38,19 +40,26 @@ export function createServerScale({
   readonly waitMs: number;
 }): ServerScale {
   const known = boundedCache<number>({ maxEntries: maxModels });
+  let pausedUntil = 0;
+  const ask = async (
+    text: string,
+    { model, signal }: { readonly model: string | null; readonly signal: AbortSignal | undefined },
+  ): Promise<number | null> => {
+    if (performance.now() < pausedUntil) return null;
+    // Timers take whole milliseconds only.
+    const late = AbortSignal.timeout(Math.ceil(waitMs));
+    const both = signal === undefined ? late : AbortSignal.any([signal, late]);
+    const [counted = null] = (await backend.countTokens?.([text], { model, signal: both })) ?? [];
+    if (counted === null && late.aborted) pausedUntil = performance.now() + pauseMs;
+    return counted;
+  };
   return async (texts, { count, model, told = null, signal }) => {
     if (!tokenizer.estimated) return 1;
     const whole = texts.join('\n');
     const sample = whole.slice(0, countedChars);
     const local = await count(sample);
     if (local === 0) return 1;
-    // Timers take whole milliseconds only.
-    const late = AbortSignal.timeout(Math.ceil(waitMs));
-    const [counted = null] =
-      (await backend.countTokens?.([sample], {
-        model,
-        signal: signal === undefined ? late : AbortSignal.any([signal, late]),
-      })) ?? [];
+    const counted = await ask(sample, { model, signal });
     if (counted !== null) {
       const scale = Math.max(0.2, (counted / local) * margin);
       known.set(model ?? '', scale);
