@@ -143,6 +143,10 @@ function crossProblems(settings: Settings, workers: number, surroundings: Surrou
     problems.push('backend is embedded, which has no upstream, but upstream is set');
   if (backend !== 'embedded' && backend !== 'auto' && upstream.length === 0)
     problems.push(`backend is ${backend}, but upstream is empty: it needs the server's URL`);
+  if (settings.sinks.enabled && !settings.compress.enabled)
+    problems.push(
+      'sinks.enabled is true, but compress.enabled is false, so that no conversation is read; compress.rate 1 reads them and shortens no text that fits',
+    );
   return [...problems, ...reuseProblems(settings)];
 }
 

@@ -116,6 +116,10 @@ const wrongValues: { given: unknown; want: RegExp }[] = [
   { given: { upstream: ['ftp://x'] }, want: /upstream .*http\(s\) URLs/ },
   { given: { compress: 5 }, want: /compress in sluice\.yaml: expected keys and values, found 5/ },
   { given: [], want: /The configuration in sluice\.yaml: expected keys and values, found \[\]/ },
+  {
+    given: { sinks: { enabled: true }, compress: { enabled: false } },
+    want: /sinks\.enabled is true, but compress\.enabled is false/,
+  },
   { given: { backend: 'vllm' }, want: /backend is vllm, but upstream is empty/ },
   {
     given: { backend: 'embedded', upstream: ['http://a'] },
