@@ -104,7 +104,8 @@ class BodyPasses implements Passes {
     const wishes = combineWishes(input.wishes, request.wishes);
     if (off !== null || wishes.compress === false) {
       const body = applySplices(input.body, request.removals);
-      return { ...this.#untouched(input, off ?? 'off-by-client'), body };
+      const changed = { request, splices: request.removals, byteLength: body.byteLength };
+      return { ...this.#untouched(input, off ?? 'off-by-client'), body, changed };
     }
     const readMs = clock.monotonic() - started;
     const decided = await decideRequest(

@@ -103,19 +103,19 @@ test('what a client declared is read in windows after its declaration was taken 
     sluice: { kind: 'document' },
   }));
   const parts = [...declared, { type: 'text', text: question }];
-  const done = await post(
-    proxy,
-    '/v1/chat/completions',
-    chat({ messages: [{ role: 'user', content: parts }] }),
-  );
-  assert.equal(done.status, 200, done.text);
-  const report = reportOf(proxy, done.headers);
-  assert.ok((report.windows?.windows.length ?? 0) >= 2, JSON.stringify(report.skipped));
-  const places = report.windows!.windows.flatMap((window) => window.places);
-  for (const [at, text] of documents.entries()) {
-    const own = places.filter(({ pointer }) => pointer === `/messages/0/content/${at}/text`);
-    const read = own.reduce((sum, place) => sum + place.end - place.start, 0);
-    assert.ok(read >= text.length, `document ${at}: ${read} of ${text.length}`);
+  const body = chat({ messages: [{ role: 'user', content: parts }] });
+  for (const compress of ['on', 'off']) {
+    const wishes = { 'x-sluice-compress': compress, 'x-sluice-windows': 'auto' };
+    const done = await post(proxy, '/v1/chat/completions', body, wishes);
+    assert.equal(done.status, 200, done.text);
+    const report = reportOf(proxy, done.headers);
+    assert.ok((report.windows?.windows.length ?? 0) >= 2, JSON.stringify(report.skipped));
+    const places = report.windows!.windows.flatMap((window) => window.places);
+    for (const [at, text] of documents.entries()) {
+      const own = places.filter(({ pointer }) => pointer === `/messages/0/content/${at}/text`);
+      const read = own.reduce((sum, place) => sum + place.end - place.start, 0);
+      assert.ok(read >= text.length, `document ${at}: ${read} of ${text.length}`);
+    }
   }
 });
 
