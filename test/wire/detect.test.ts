@@ -304,3 +304,72 @@ for (const label of ['Passage', 'Paragraph', 'Meeting', 'Background', 'Dialogue'
     }
   });
 }
+
+const talk = Array.from(
+  { length: 40 },
+  (_, at) => `${['Ana', 'Ben', 'Carl'][at % 3]}: We mended the roof of house ${at} in the rain.`,
+).join('\n');
+const partsOf = (text: string, kind: string, role: 'user' | 'prompt' = 'user'): string =>
+  detectParts(text, { ...lastUser, role })
+    .filter((part) => part.kind === kind)
+    .map(({ start, end }) => text.slice(start, end))
+    .join('');
+
+for (const [name, before, after] of [
+  ['a question', '', 'Question: What did Ben say about house 4, and who disagreed?'],
+  ['a question and a cue', '', 'Question: What did Ben say about house 4?\nAnswer:'],
+  ['a task', '', 'Task: Write the minutes in German and name nobody.'],
+  ['a task in front', 'Task: Write the minutes in German.\n\n', ''],
+  ['a heading', 'Document [1] ', 'Question: What did Ben say about house 4?\nAnswer:'],
+] as const) {
+  test(`a transcript ends where ${name} stands`, () => {
+    for (const role of ['user', 'prompt'] as const) {
+      const text = `${before}${talk}${after === '' ? '' : `\n\n${after}`}`;
+      const read = partsOf(text, 'document', role);
+      assert.ok(read.includes('house 39'), read.slice(-80));
+      assert.ok(read.includes('house 1 '));
+      assert.equal(/Question|Answer|Task/.test(read), false, read.slice(-80));
+      assert.ok(partsOf(text, 'question', role).includes(after));
+    }
+  });
+}
+
+test('the speakers of a hearing are called by letters', () => {
+  const hearing = Array.from(
+    { length: 30 },
+    (_, at) => `${['Q', 'A'][at % 2]}. ${['Judge', 'Witness'][at % 2]}: The boat left at ${at}.`,
+  ).join('\n');
+  const text = `Judge: The hearing begins.\n${hearing.replaceAll(/[QA]\. /g, '')}\n\nWho left?`;
+  assert.ok(partsOf(text, 'document').includes('left at 29'));
+});
+
+test('words that also announce something else make no document', () => {
+  for (const text of [
+    'Write a polite e-mail to my team.\n\nMeeting: tomorrow at 10 in the small room, with everybody who worked on the roof of the house.\nTone: formal, and never a joke about the rain that we had.\nLength: under 120 words in all, because nobody reads more than that on a Friday.\nNobody may talk to the press about any of this before the council has met.',
+    'Minutes: 30\nDays: three in a week\nInjuries: left knee, so no jumps and no running downhill, whatever the plan says about it.\n\nMake me a plan.',
+    '## Interview\n\nYou play the interviewer. Never give the answer yourself, and ask one thing at a time. Wait for me to answer before you go on with the next one.',
+  ]) {
+    assert.equal(partsOf(text, 'document'), '');
+  }
+});
+
+test('what is told between examples and the real text is no example', () => {
+  const example = (who: string): string =>
+    `Meeting: ${who} spoke of roofs for an hour, and of boats.\nQuestion: Of what?\nAnswer: Roofs.\n\n`;
+  const told = 'Now the real one. Answer in French and never name a house.\n\n';
+  const text = `${example('Ana')}${example('Ben')}${told}Meeting: ${'Carl spoke of rain. '.repeat(40)}\nQuestion: Of what?\nAnswer:`;
+  assert.equal(partsOf(text, 'demonstration', 'prompt'), `${example('Ana')}${example('Ben')}`);
+  assert.equal(partsOf(text, 'document', 'prompt').includes('French'), false);
+});
+
+test('instructions under the label of the examples are no example', () => {
+  const rules =
+    'Note: You work for a bank. Never name a customer. Always answer in French. Do not guess. You must not give advice.\n\nOnly the text counts.\n\n';
+  const text = `${rules}Question: Who was it?\nAnswer: Ana.\n\nNote: Ben left early.\n\nQuestion: Who left?\nAnswer: Ben.\n\nNote: Carl came late. ${'It rained. '.repeat(60)}\n\nQuestion: Who came?\nAnswer:`;
+  assert.equal(partsOf(text, 'demonstration', 'prompt').includes('bank'), false);
+});
+
+test('very many examples are read', () => {
+  const text = `${'Question: Of what?\nAnswer: Roofs.\n\n'.repeat(200_000)}Question: And now?\nAnswer:`;
+  assert.ok(partsOf(text, 'question', 'prompt').includes('And now?'));
+});

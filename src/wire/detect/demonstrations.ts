@@ -4,8 +4,9 @@ import { contentKindOf } from './content.ts';
 import { roleOf } from './labels.ts';
 import type { Label } from './labels.ts';
 import { headAt, startOf, trimRange } from './lines.ts';
-import type { Lines } from './lines.ts';
+import type { Lines, Range } from './lines.ts';
 import { demonstrationPart } from './parts.ts';
+import { directiveShare } from './requests.ts';
 import { exampleHeading, exampleLabels, resultPhrase } from './tables.ts';
 
 /** Complete examples that must be there before anything is called a demonstration. */
@@ -18,36 +19,46 @@ interface Block {
   readonly endLine: number;
 }
 
+export interface Examples {
+  /** One part per demonstration. */
+  readonly parts: readonly DetectedPart[];
+  /** What stands under the examples' own label above the real question; null = nothing does. */
+  readonly material: (Range & { readonly detail: string }) | null;
+}
+
 /**
- * One part per demonstration. The last block is never one: it is the real question, or ends in it.
+ * The last block is never a demonstration: it is the real question, or ends in it.
  * `labels` are those of the free lines, ascending; `free` tells whether a line may be used.
  */
-export function demonstrationParts(
+export function findExamples(
   lines: Lines,
   labels: readonly Label[],
   free: (line: number) => boolean,
-): DetectedPart[] {
+): Examples {
   for (const name of candidateNames(labels)) {
     const results = exampleLabels.get(name) ?? new Set<string>();
     const begins = labels.filter((label) => label.name === name).map((label) => label.line);
     const above = linesOfMaterial(lines, labels, begins, results);
-    const blocks = blocksFrom(lines, above ?? begins);
+    const blocks = blocksFrom(lines, above?.begins ?? begins);
     const examples = blocks.slice(0, -1).filter((block) => whole(block, free));
     const complete = examples.filter((block) => hasResult(lines, labels, block, results));
     if (complete.length < fewestExamples || complete.length < examples.length * 0.8) continue;
     const ended = above === null ? endLastWithItself(lines, labels, complete) : complete;
-    return ended.map((block) => {
+    const parts = ended.map((block) => {
       const range = { start: startOf(lines, block.line), end: startOf(lines, block.endLine) };
       const content = contentKindOf(lines.text.slice(range.start, range.end));
       return demonstrationPart(range, content, `examples "${name}:"`);
     });
+    return { parts, material: above?.material ?? null };
   }
-  return [];
+  return { parts: [], material: null };
 }
 
 /** Text behind the last example that is longer than this, and this many times the longest other one, is no part of it. */
 const shortestMaterial = 400;
 const materialOverExample = 4;
+/** Directive words in 1,000 units; more of them are instructions. */
+const mostDirectives = 4;
 
 /**
  * What follows the last example up to the real question may be the material that the question is about: then the
@@ -63,7 +74,7 @@ function endLastWithItself(
   const lengthOf = ({ line, endLine }: Block): number =>
     startOf(lines, endLine) - startOf(lines, line);
   const others = blocks.slice(0, -1);
-  const longest = Math.max(...others.map(lengthOf));
+  const longest = others.reduce((most, block) => Math.max(most, lengthOf(block)), 0);
   const blank = firstBlankOf(lines, last);
   if (blank === null) return blocks;
   const rest = { line: blank, endLine: last.endLine };
@@ -97,17 +108,23 @@ function candidateNames(labels: readonly Label[]): string[] {
   return [...counts].filter(([, count]) => count > fewestExamples).map(([name]) => name);
 }
 
+interface Above {
+  /** Lines where the blocks begin. */
+  readonly begins: readonly number[];
+  readonly material: Examples['material'];
+}
+
 /**
  * Where examples begin if each has its material above its question (`Meeting: ...`, then `Question: ...`): the lines of
- * the material's label, which stands above the first question and behind the result of every example. Behind the last
- * example something else may follow, which is then no part of it. null = they begin with their questions.
+ * the material's label, which stands above the first question and behind the result of every example. What follows the
+ * last example's own paragraph is no part of it. null = they begin with their questions.
  */
 function linesOfMaterial(
   lines: Lines,
   labels: readonly Label[],
   begins: readonly number[],
   results: ReadonlySet<string>,
-): readonly number[] | null {
+): Above | null {
   const [first] = begins;
   const behind = begins.slice(1).map((endLine, at) => {
     const block = labelsIn(labels, { line: begins[at] ?? 0, endLine });
@@ -117,18 +134,39 @@ function linesOfMaterial(
     );
     return { result, next, endLine };
   });
-  const name = behind[0]?.next?.name;
+  const label = behind[0]?.next;
   const last = behind.at(-1);
-  if (first === undefined || name === undefined || last === undefined) return null;
-  const top = labelsIn(labels, { line: 0, endLine: first }).findLast(
-    (label) => label.name === name,
-  );
+  if (first === undefined || label === undefined || last === undefined) return null;
+  const head = labelsIn(labels, { line: 0, endLine: first });
+  const top = head.findLast(({ name }) => name === label.name);
   const inner = behind.slice(0, -1);
-  if (top === undefined || inner.some(({ next }) => next?.name !== name)) return null;
+  if (top === undefined || inner.some(({ next }) => next?.name !== label.name)) return null;
+  if (!isMaterial(lines, { line: top.line, endLine: first }, labels)) return null;
   const { result, next, endLine } = last;
   const blank = firstBlankOf(lines, { line: result?.line ?? endLine, endLine });
-  const end = next?.name === name ? next.line : (blank ?? endLine - 1) + 1;
-  return [top.line, ...inner.map((block) => block.next?.line ?? 0), end];
+  const end = (blank ?? endLine - 1) + 1;
+  return {
+    begins: [top.line, ...inner.map((block) => block.next?.line ?? 0), end],
+    material: next?.name === label.name ? materialUnder(lines, next, endLine) : null,
+  };
+}
+
+/** Text to be read, not told what to do. */
+function isMaterial(lines: Lines, block: Block, labels: readonly Label[]): boolean {
+  const told = labelsIn(labels, block).some((label) => roleOf(label) === 'instruction');
+  const text = lines.text.slice(startOf(lines, block.line), startOf(lines, block.endLine));
+  return !told && directiveShare(text) <= mostDirectives;
+}
+
+/** What a label announces anyway is found there; a short text is left alone. */
+function materialUnder(lines: Lines, label: Label, endLine: number): Examples['material'] {
+  const block = { line: label.line, endLine };
+  if (roleOf(label) !== null || !isMaterial(lines, block, [])) return null;
+  const head = trimRange(lines.text, startOf(lines, label.line), startOf(lines, label.line + 1));
+  const start = Math.min(head.start + label.length, head.end);
+  const range = trimRange(lines.text, start, startOf(lines, endLine));
+  if (range.end - range.start < shortestMaterial) return null;
+  return { ...range, detail: `label "${label.name}:" of the examples` };
 }
 
 function blocksFrom(lines: Lines, begins: readonly number[]): Block[] {

@@ -3,7 +3,7 @@ import { constantColumns, logLine, searchLine, separators } from './content.ts';
 import { jsonEnd } from './json.ts';
 import { headAt, lineAt, startOf, trimRange } from './lines.ts';
 import type { Lines, Range } from './lines.ts';
-import { modelSpeakers } from './tables.ts';
+import { labelRoles, modelSpeakers } from './tables.ts';
 
 export interface Run extends Range {
   readonly detail: string;
@@ -17,6 +17,8 @@ interface RunClass {
   readonly fewest: number;
   /** Last word on the lines found, when the pattern alone is not enough. */
   readonly accept: (heads: readonly string[]) => boolean;
+  /** Fitting lines at either end that are no part of it after all. */
+  readonly foreign?: (heads: readonly string[]) => (head: string) => boolean;
 }
 
 /** Units; shorter material is left in the question. */
@@ -49,6 +51,7 @@ const runClasses: readonly RunClass[] = [
     gap: 2,
     fewest: 8,
     accept: fewSpeakers,
+    foreign: labelled,
   },
 ];
 
@@ -98,30 +101,39 @@ function always(): boolean {
 /** A line counts towards a log's gap only while the run goes on, so stack traces stay inside. */
 function classRuns(lines: Lines, kind: RunClass, first: number, last: number): Run[] {
   const runs: Run[] = [];
-  let begin = -1;
-  let end = -1;
-  let fitting: string[] = [];
+  let fitting: number[] = [];
   const close = (): void => {
-    if (fitting.length >= kind.fewest && kind.accept(fitting)) {
-      runs.push({
-        start: startOf(lines, begin),
-        end: startOf(lines, end + 1),
-        detail: kind.detail,
-      });
-    }
+    const own = ownLines(lines, kind, fitting);
+    const [begin, end] = [own[0], own.at(-1)];
     fitting = [];
+    if (begin === undefined || end === undefined || own.length < kind.fewest) return;
+    if (!kind.accept(own.map((line) => headAt(lines, line)))) return;
+    runs.push({
+      start: startOf(lines, begin),
+      end: startOf(lines, end + 1),
+      detail: kind.detail,
+    });
   };
   for (let line = first; line <= last; line += 1) {
     const head = headAt(lines, line);
     if (head !== '' && kind.fits(head)) {
-      if (fitting.length > 0 && line - end > kind.gap + 1) close();
-      if (fitting.length === 0) begin = line;
-      fitting.push(head);
-      end = line;
+      if (line - (fitting.at(-1) ?? line) > kind.gap + 1) close();
+      fitting.push(line);
     }
   }
   close();
   return runs;
+}
+
+/** The lines without those at both ends that only look alike. */
+function ownLines(lines: Lines, { foreign }: RunClass, fitting: readonly number[]): number[] {
+  if (foreign === undefined) return [...fitting];
+  const heads = fitting.map((line) => headAt(lines, line));
+  const isForeign = foreign(heads);
+  let [from, to] = [0, heads.length];
+  while (from < to && isForeign(heads[from] ?? '')) from += 1;
+  while (to > from && isForeign(heads[to - 1] ?? '')) to -= 1;
+  return fitting.slice(from, to);
 }
 
 function speakerOf(head: string): string | null {
@@ -129,13 +141,28 @@ function speakerOf(head: string): string | null {
   return name === null || name.split(' ').length > 4 ? null : name;
 }
 
-/** A meeting has at least two speakers, each speaking again and again, and none of them is the model. */
-function fewSpeakers(heads: readonly string[]): boolean {
+/** Nobody is called so who speaks only once or twice: `Question: ...`, `Task: ...`, `Answer:`. */
+function labelled(heads: readonly string[]): (head: string) => boolean {
+  const turns = turnsOf(heads);
+  return (head) => {
+    const name = speakerOf(head) ?? '';
+    const role = labelRoles.get(name);
+    return role !== undefined && role !== 'context' && (turns.get(name) ?? 0) <= 2;
+  };
+}
+
+function turnsOf(heads: readonly string[]): Map<string, number> {
   const turns = new Map<string, number>();
   for (const head of heads) {
     const name = speakerOf(head) ?? '';
     turns.set(name, (turns.get(name) ?? 0) + 1);
   }
+  return turns;
+}
+
+/** A meeting has at least two speakers, each speaking again and again, and none of them is the model. */
+function fewSpeakers(heads: readonly string[]): boolean {
+  const turns = turnsOf(heads);
   const regular = [...turns.values()].filter((count) => count >= 2);
   const covered = regular.reduce((sum, count) => sum + count, 0);
   const model = [...turns.keys()].some((name) => modelSpeakers.has(name));

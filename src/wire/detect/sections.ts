@@ -2,7 +2,7 @@
 import type { DetectedPart } from '../types.ts';
 import { blocksOf } from './blocks.ts';
 import type { Fence } from './blocks.ts';
-import { demonstrationParts } from './demonstrations.ts';
+import { findExamples } from './demonstrations.ts';
 import { fillDocument, isMaterialFence } from './fill.ts';
 import { labelsOf, roleOf } from './labels.ts';
 import type { Label } from './labels.ts';
@@ -47,8 +47,8 @@ export function sectionsOf(text: string, options: SectionOptions): Sections {
   ]);
   const free = (line: number): boolean => taken[line] !== 1;
   const labels = labelsOf(lines, 0, lines.count).filter((label) => free(label.line));
-  const examples = demonstrationParts(lines, labels, free);
-  parts.push(...examples);
+  const { parts: examples, material } = findExamples(lines, labels, free);
+  for (const example of examples) parts.push(example);
   let rest = afterExamples(lines, labels, examples);
   if (isScratchpad(rest)) {
     parts.push(...observationParts(lines, rest));
@@ -59,7 +59,10 @@ export function sectionsOf(text: string, options: SectionOptions): Sections {
     rest,
     (line) => free(line) && !within(lines, line, examples),
   );
-  addRegions({ text, parts, fill }, regions.documents);
+  addRegions({ text, parts, fill }, [
+    ...regions.documents,
+    ...(material === null ? [] : [material]),
+  ]);
   parts.push(...looseParts(lines, parts, options));
   const real = examples.at(-1)?.end ?? null;
   return { parts, question: regions.question ?? real };

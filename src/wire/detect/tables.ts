@@ -41,7 +41,7 @@ export type LabelRole = 'context' | 'question' | 'answer' | 'instruction' | 'ite
 /** `Word:` at the start of a line, a heading of only that word, or `【Word】`; lower case, without a number. */
 const labelWords: Record<Exclude<LabelRole, 'item'>, string> = {
   context: `context|contexts|the context|background|background information|context information|passage|passages|document|documents|text|input text|article|
-    the article|story|paragraph|paragraphs|reference|references|reference text|reference documents|source text|sources|source documents|excerpt|excerpts|transcript|meeting transcript|meeting|meeting notes|meeting minutes|minutes|dialogue|dialog|interview|lecture|
+    the article|story|paragraph|paragraphs|reference|references|reference text|reference documents|source text|sources|source documents|excerpt|excerpts|transcript|meeting transcript|
     conversation transcript|knowledge|knowledge base|search results|retrieved documents|retrieved context|retrieved passages|relevant documents|relevant context|relevant passages|supporting documents|provided context|provided documents|
     content|contents|page content|web page|report|paper|abstract|log|logs|log file|log lines|server logs|data|json data|json|csv|csv data|table|code|evidence|facts|information|relevant information|email|emails|review|reviews|contract|policy|
     documentation|materials|notes|file contents|observation|observations|summaries|contextual information|
