@@ -40,17 +40,19 @@ export function createServerScale({
   readonly waitMs: number;
 }): ServerScale {
   const known = boundedCache<number>({ maxEntries: maxModels });
-  let pausedUntil = 0;
+  const pausedUntil = boundedCache<number>({ maxEntries: maxModels });
   const ask = async (
     text: string,
     { model, signal }: { readonly model: string | null; readonly signal: AbortSignal | undefined },
   ): Promise<number | null> => {
-    if (performance.now() < pausedUntil) return null;
+    if (performance.now() < (pausedUntil.get(model ?? '') ?? 0)) return null;
     // Timers take whole milliseconds only.
     const late = AbortSignal.timeout(Math.ceil(waitMs));
     const both = signal === undefined ? late : AbortSignal.any([signal, late]);
     const [counted = null] = (await backend.countTokens?.([text], { model, signal: both })) ?? [];
-    if (counted === null && late.aborted) pausedUntil = performance.now() + pauseMs;
+    if (counted === null && late.aborted) {
+      pausedUntil.set(model ?? '', performance.now() + pauseMs);
+    }
     return counted;
   };
   return async (texts, { count, model, told = null, signal }) => {
@@ -65,7 +67,7 @@ export function createServerScale({
       known.set(model ?? '', scale);
       return scale;
     }
-    const byRefusal = told === null ? 0 : (told / (await count(whole))) * margin;
-    return Math.max(byRefusal, known.get(model ?? '') ?? uncountedScale);
+    if (told !== null) return Math.max(0.2, (told / (await count(whole))) * margin);
+    return known.get(model ?? '') ?? uncountedScale;
   };
 }

@@ -13,7 +13,7 @@ import type { TextTokenizer } from '../../tokenize/types.ts';
 import type { Pass } from '../pass.ts';
 import { responseHeaders } from '../report.ts';
 import type { Reports } from '../reports.ts';
-import { createServerScale } from '../server-scale.ts';
+import { createServerScale, type ServerScale } from '../server-scale.ts';
 import type { PrepareInput, Prepared, Wishes } from '../types.ts';
 import type { FlightPlan } from './flight.ts';
 import { layoutFor } from './layout.ts';
@@ -59,6 +59,8 @@ export function createWindows(deps: WindowsDeps): Windows {
 class WindowService implements WindowKeeper {
   readonly #deps: WindowsDeps;
   readonly seen: BoundedCache<true> = boundedCache<true>({ maxEntries: maxSeen });
+  /** What is known of how each backend counts. */
+  readonly #scales = new WeakMap<Backend, ServerScale>();
 
   constructor(deps: WindowsDeps) {
     this.#deps = deps;
@@ -133,7 +135,7 @@ class WindowService implements WindowKeeper {
     const { strategy, notes } = this.#strategy(facts, request);
     const count = (text: string): number => tokenizer.count(text);
     const all = [...request.frame, ...request.materials.map(({ text }) => text)];
-    const scaleOf = createServerScale({ tokenizer, backend, waitMs: countMs });
+    const scaleOf = this.#scaleOf(backend);
     const { model } = request;
     const scale = await scaleOf(all, { count, model, told: refusal?.prompt ?? null });
     const total = Math.ceil(all.reduce((sum, text) => sum + count(text), 0) * scale);
@@ -158,6 +160,14 @@ class WindowService implements WindowKeeper {
       notes,
       now: () => clock.now(),
     };
+  }
+
+  #scaleOf(backend: Backend): ServerScale {
+    const { tokenizer } = this.#deps;
+    const scale =
+      this.#scales.get(backend) ?? createServerScale({ tokenizer, backend, waitMs: countMs });
+    this.#scales.set(backend, scale);
+    return scale;
   }
 
   #strategy(
