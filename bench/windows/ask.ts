@@ -1,4 +1,5 @@
 /** One record in front of one server by one arm. */
+import { TooLong } from '../../src/core/too-long.ts';
 import type { WindowStrategy } from '../../src/core/window-words.ts';
 import type { PrepareInput, Wishes } from '../../src/gateway/types.ts';
 import { askBackend } from '../../src/gateway/windows/calls.ts';
@@ -50,26 +51,20 @@ export interface Station {
 
 type Asked = Omit<Answer, 'set' | 'id' | 'arm' | 'window' | 'score'>;
 
-/** Where asking failed. */
-export const noAnswer: Asked = {
-  text: '',
-  promptTokens: 0,
-  calls: 1,
-  windows: 0,
-  leftOut: 0,
-  notes: [],
-  refused: 0,
-};
-
 /** As the proxy does it: prepared by the gateway, forwarded through the backend that it chose. */
-async function through(station: Station, body: object, wishes: Wishes): Promise<Asked> {
+async function through(
+  station: Station,
+  body: object,
+  { arm, ...wishes }: Wishes & { readonly arm: Arm },
+): Promise<Asked> {
   const { gateway } = station.sluice;
   const input: PrepareInput = {
     path: '/v1/completions',
     contentEncoding: null,
     body: Buffer.from(JSON.stringify(body)),
     wishes,
-    tenant: 'default',
+    // An arm must not find what another one has read.
+    tenant: arm,
     signal: null,
     forwards: true,
   };
@@ -86,7 +81,9 @@ async function through(station: Station, body: object, wishes: Wishes): Promise<
   const answer = await askBackend(prepared.backend, request, signal)
     .then(readAnswer)
     .catch((error: unknown) => {
-      refused = error instanceof Error && 'status' in error ? Number(error.status) : 400;
+      if (error instanceof TooLong) refused = 400;
+      else if (error instanceof Error && 'status' in error) refused = Number(error.status);
+      else throw error;
       return null;
     });
   const usage = {
@@ -95,7 +92,7 @@ async function through(station: Station, body: object, wishes: Wishes): Promise<
     cachedTokens: answer?.cachedTokens ?? null,
   };
   gateway.settle(prepared.id, { status: refused ?? 200, usage, error: null });
-  const windows = gateway.report(prepared.id, 'default')?.windows ?? null;
+  const windows = gateway.report(prepared.id, arm)?.windows ?? null;
   return {
     text: answer?.text ?? '',
     promptTokens: (answer?.promptTokens ?? 0) + (windows?.promptTokens ?? 0),
@@ -117,46 +114,44 @@ async function tokensOf(url: string, text: string): Promise<number> {
   return tokens.length;
 }
 
-/** Tokens of the whole prompt and of its answer. */
-export async function sizeOf({ url }: Station, item: Item): Promise<number> {
+/** Tokens of the prompt around texts, and of its answer. */
+async function sizeWith({ url }: Station, item: Item, texts: readonly string[]): Promise<number> {
   // One more stands in front of every prompt.
-  return (await tokensOf(url, promptOf(item, item.texts))) + 1 + roomOf(item);
+  return (await tokensOf(url, promptOf(item, texts))) + 1 + roomOf(item);
 }
 
-/** Tokens that the documents may have beside everything else. */
-async function budgetOf(station: Station, item: Item): Promise<number> {
-  const frame = await tokensOf(station.url, promptOf(item, []));
-  const perDocument = 6 * item.texts.length;
-  return station.window - frame - perDocument - roomOf(item) - 8;
+/** Tokens of the whole prompt and of its answer. */
+export function sizeOf(station: Station, item: Item): Promise<number> {
+  return sizeWith(station, item, item.texts);
+}
+
+/** So many units of all texts from one end; the others are empty. */
+function partOf(texts: readonly string[], units: number, end: 'head' | 'tail'): string[] {
+  let left = units;
+  const take = (text: string): string => {
+    const part = end === 'head' ? text.slice(0, left) : text.slice(Math.max(0, text.length - left));
+    left = Math.max(0, left - text.length);
+    return part;
+  };
+  return end === 'head' ? texts.map(take) : texts.toReversed().map(take).toReversed();
 }
 
 /** The first or the last part of all text, as much as fits. */
 async function truncated(station: Station, item: Item, end: 'head' | 'tail'): Promise<string[]> {
-  const budget = await budgetOf(station, item);
-  const order = end === 'head' ? item.texts : item.texts.toReversed();
-  const kept: string[] = [];
-  let left = budget;
-  for (const text of order) {
-    const tokens = await tokensOf(station.url, text);
-    if (tokens <= left) {
-      kept.push(text);
-      left -= tokens;
-      continue;
-    }
-    let chars = Math.floor((text.length * left) / tokens);
-    const part = (): string =>
-      end === 'head' ? text.slice(0, chars) : text.slice(text.length - chars);
-    while (chars > 0 && (await tokensOf(station.url, part())) > left)
-      chars = Math.floor(chars * 0.95);
-    if (chars > 0) kept.push(part());
-    break;
+  let [low, high] = [0, item.texts.join('').length];
+  while (high - low > 8) {
+    const middle = Math.floor((low + high) / 2);
+    const size = await sizeWith(station, item, partOf(item.texts, middle, end));
+    if (size <= station.window) low = middle;
+    else high = middle;
   }
-  return end === 'head' ? kept : kept.toReversed();
+  return partOf(item.texts, low, end);
 }
 
 /** The text shortened until it fits; what is asked for grows smaller while the server counts more than it may. */
 async function compressedTo(station: Station, item: Item): Promise<readonly string[]> {
-  const budget = await budgetOf(station, item);
+  const frame = await sizeWith(station, item, []);
+  const budget = station.window - frame;
   // Sluice counts with another tokenizer: more is asked for than fits, then less.
   let target = 2 * budget;
   for (let round = 0; ; round++) {
@@ -169,9 +164,9 @@ async function compressedTo(station: Station, item: Item): Promise<readonly stri
       const place = report.order.indexOf(at);
       return place < 0 ? '' : (context[place] ?? '');
     });
-    const tokens = await tokensOf(station.url, texts.join('\n\n'));
-    if (tokens <= budget || round === 6) return texts;
-    target *= (budget / tokens) * 0.98;
+    const size = await sizeWith(station, item, texts);
+    if (size <= station.window || round === 6) return texts;
+    target *= (budget / (size - frame)) * 0.98;
   }
 }
 
@@ -183,7 +178,7 @@ const strategies: Partial<Record<Arm, WindowStrategy>> = {
 
 export async function ask(station: Station, arm: Arm, item: Item): Promise<Asked> {
   const whole = bodyOf(item, promptOf(item, item.texts));
-  const plain: Wishes = { compress: false, windows: 'off' };
+  const plain = { arm, compress: false, windows: 'off' } as const;
   switch (arm) {
     case 'full':
       return through(station, whole, plain);
@@ -197,10 +192,11 @@ export async function ask(station: Station, arm: Arm, item: Item): Promise<Asked
       return through(station, bodyOf(item, promptOf(item, texts)), plain);
     }
     case 'compressed+windows':
-      return through(station, whole, { windows: 'auto' });
+      return through(station, whole, { arm, windows: 'auto' });
     default: {
       const windowStrategy = strategies[arm];
       return through(station, whole, {
+        arm,
         compress: false,
         windows: 'auto',
         ...(windowStrategy === undefined ? {} : { windowStrategy }),

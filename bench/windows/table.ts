@@ -39,15 +39,16 @@ export function writePage(rows: readonly Row[], rate: number): void {
       row.n,
       `${number(row.score)} (${range(row.score_95)})`,
       `${number(row.compressed_windows_minus_this)} (${range(row.compressed_windows_minus_this_95)})`,
+      row.windows,
       row.prompt_tokens,
       row.calls,
     ].join(' | '),
   );
   const head = [
-    `Compression keeps ${rate} of the tokens before windows; 95 % intervals in brackets; tokens and requests are means.`,
+    `\`compressed+windows\` is what Sluice does by itself: compressed to fit where \`windows.fit_rate\` of the text can stay, else ${rate} of it is read in windows. Windows, tokens and requests are means; 95 % intervals in brackets.`,
     '',
-    '| window | set | arm | n | score | compression + windows minus this | prompt tokens | requests |',
-    '| --- | --- | --- | --- | --- | --- | --- | --- |',
+    '| window | set | arm | n | score | compression + windows minus this | windows | prompt tokens | requests |',
+    '| --- | --- | --- | --- | --- | --- | --- | --- | --- |',
   ];
   const table = [...head, ...lines.map((line) => `| ${line} |`)].join('\n');
   writeFileSync(page, `${text.slice(0, from)}${begin}\n\n${table}\n\n${text.slice(to)}`);
