@@ -373,3 +373,13 @@ test('very many examples are read', () => {
   const text = `${'Question: Of what?\nAnswer: Roofs.\n\n'.repeat(200_000)}Question: And now?\nAnswer:`;
   assert.ok(partsOf(text, 'question', 'prompt').includes('And now?'));
 });
+
+test('a labelled question below a long text needs no question mark', () => {
+  const long = m.prose3.repeat(3);
+  for (const asked of ['Question: who kept the lamp', 'Question: most lamps ever kept']) {
+    const text = `${long}\n\n${asked}`;
+    assert.equal(partsOf(text, 'question').trim(), asked);
+    assert.ok(partsOf(text, 'document').length > 0.9 * long.length);
+  }
+  assert.equal(partsOf(`${long}\n\nKey: lamp`, 'document'), '');
+});

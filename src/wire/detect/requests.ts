@@ -1,7 +1,14 @@
 /** Telling a short request from the text it is about. */
 import { headAt, lineAt, startOf, trimRange } from './lines.ts';
 import type { Lines, Range } from './lines.ts';
-import { aboutText, directive, formatAhead, requestStart, rulesAhead } from './tables.ts';
+import {
+  aboutText,
+  directive,
+  formatAhead,
+  labelRoles,
+  requestStart,
+  rulesAhead,
+} from './tables.ts';
 
 /** UTF-16 units; a longer paragraph is no request. */
 const longestRequest = 600;
@@ -13,7 +20,15 @@ const sampleUnits = 32 * 1024;
 export function isRequest(paragraph: string): boolean {
   const text = paragraph.trim();
   if (text === '' || text.length > longestRequest) return false;
-  return requestStart.test(text) || /[?？؟]["'”’)\]]?$/.test(text);
+  return requestStart.test(text) || isCalledQuestion(text) || /[?？؟]["'”’)\]]?$/.test(text);
+}
+
+const calledName = /^(\p{L}[\p{L}\p{M}']*(?: \p{L}[\p{L}\p{M}']*){0,2})\s?[:：]\s*\S/u;
+
+/** `Question: who wrote it`: it needs no question mark. */
+function isCalledQuestion(text: string): boolean {
+  const name = calledName.exec(text)?.[1]?.toLowerCase() ?? '';
+  return name !== 'key' && labelRoles.get(name) === 'question';
 }
 
 /** Directive words for each 1,000 units of a bounded sample from the start of the text. */
@@ -68,7 +83,7 @@ function lastLineRequest(lines: Lines, range: Range): number {
 /** A request about the text beside it, which is then no list of rules. */
 export function asksAboutText(request: string): boolean {
   const text = request.trim();
-  return aboutText.test(text) && !rulesAhead.test(text);
+  return (aboutText.test(text) || isCalledQuestion(text)) && !rulesAhead.test(text);
 }
 
 /** What comes before `start` announces how the answer should look. */
