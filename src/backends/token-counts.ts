@@ -63,8 +63,18 @@ export class TokenCounts {
     return this.#questions.available;
   }
 
-  readonly count: CountTokens = (texts, options) =>
-    Promise.all(texts.map((text) => this.#countOne(text, options)));
+  /** No more of its texts wait at once than are asked: others get their turn between them. */
+  readonly count: CountTokens = async (texts, options) => {
+    const counts: (number | null)[] = texts.map(() => null);
+    let next = 0;
+    const lane = async (): Promise<void> => {
+      for (let at = next++; at < texts.length; at = next++) {
+        counts[at] = await this.#countOne(texts[at] ?? '', options);
+      }
+    };
+    await Promise.all(Array.from({ length: askedAtOnce }, lane));
+    return counts;
+  };
 
   async #countOne(text: string, { model, signal }: CountTokensOptions): Promise<number | null> {
     if (text === '') return 0;

@@ -126,6 +126,25 @@ test('at most two texts are asked for at once, and an abort ends them all', asyn
   assert.equal(upstream.requests.length, detected + 2);
 });
 
+test('one text gets its turn among many of another caller, whose signal is not crowded', async (t) => {
+  const warnings: string[] = [];
+  const onWarning = ({ name }: Error): void => void warnings.push(name);
+  process.on('warning', onWarning);
+  t.after(() => process.off('warning', onWarning));
+  const { backend, asked } = await serve(t, 'vllm', () => [200, { count: 1 }]);
+  const texts = Array.from({ length: 60 }, (_, at) => `text ${at}`);
+  const { signal } = new AbortController();
+  const many = backend.countTokens?.(texts, { model: null, signal });
+  assert.deepEqual(await count(backend, ['the one']), [1]);
+  const place = asked().findIndex(({ prompt }) => prompt === 'the one');
+  assert.ok(place >= 0 && place < 10, `asked as number ${place}`);
+  assert.deepEqual(
+    await many,
+    texts.map(() => 1),
+  );
+  assert.deepEqual(warnings, []);
+});
+
 test('texts beyond the bound are not sent', async (t) => {
   const { backend, asked } = await serve(t, 'vllm', () => [200, { count: 1 }]);
   assert.deepEqual(await count(backend, ['x'.repeat(600_000), 'y']), [null, 1]);
