@@ -60,10 +60,15 @@ export class WindowFlight implements ForwardHandle {
   abort(): void {
     this.#controller.abort();
     this.#final?.abort();
+    this.#goOn();
   }
 
   resume(): void {
     this.#final?.resume();
+    this.#goOn();
+  }
+
+  #goOn(): void {
     const paused = this.#paused;
     this.#paused = null;
     paused?.();
@@ -212,7 +217,6 @@ export class WindowFlight implements ForwardHandle {
     if (this.aborted || this.#handler.onData(Buffer.from(bytes))) return;
     await new Promise<void>((resolve) => {
       this.#paused = resolve;
-      this.#controller.signal.addEventListener('abort', () => resolve(), { once: true });
     });
   }
 }
