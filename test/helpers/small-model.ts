@@ -30,6 +30,8 @@ export interface SmallModelOptions {
   readonly window: number;
   /** What `/v1/models` says; default: the truth. null = nothing. */
   readonly told?: number | null;
+  /** Tokens that it counts beyond those of the local tokenizer. */
+  readonly extraTokens?: (text: string) => number;
   /** Reports what a prompt shares with the one before as cached. */
   readonly caches?: boolean;
   readonly answer: (prompt: { readonly text: string; readonly body: Record<string, unknown> }) => {
@@ -66,7 +68,7 @@ export async function startSmallModel(
     }
     const body = JSON.parse(bytes.toString()) as Record<string, unknown>;
     const text = textOf(body);
-    const tokens = tokenizer.count(text);
+    const tokens = tokenizer.count(text) + (options.extraTokens?.(text) ?? 0);
     const refused = tokens > options.window;
     asked.push({ path, body, text, tokens, refused, running });
     if (refused) {

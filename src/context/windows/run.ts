@@ -3,7 +3,7 @@ import { TooLong } from '../../core/too-long.ts';
 import { poolingAnswer } from './nbce.ts';
 import { collapse } from './collapse.ts';
 import { counting, inTurns, nameOf, type Ledger } from './ledger.ts';
-import { answerPrompt, parseRecord, type EvidenceRecord } from './records.ts';
+import { answerPrompt, parseRecord, surestRecords, type EvidenceRecord } from './records.ts';
 import { pickWindow } from './select.ts';
 import type {
   Ask,
@@ -135,14 +135,34 @@ async function reduceWindows(
     choose(outcomes, [window]);
     return { final: { type: 'prompt', prompt: { type: 'window', window } }, outcomes };
   }
-  const room = job.roomTokens - job.count(answerPrompt(job.question, []));
+  const instruction = job.count(answerPrompt(job.question, []));
+  const room = job.roomTokens - instruction;
   const kept = await collapse(records, room, { job, ledger });
-  choose(
-    outcomes,
-    kept.flatMap(({ label }) => label.split('+').map((name) => Number(name) - 1)),
-  );
+  choose(outcomes, windowsOf(kept));
+  const within = (tokens: number): WindowPrompt => {
+    const { kept: fewer, dropped } = surestRecords(kept, tokens - instruction, job.count);
+    ledger.notes.push(`records-left-out;n=${dropped}`);
+    for (const window of windowsOf(kept)) unchoose(outcomes, window);
+    if (fewer.length > 0) {
+      choose(outcomes, windowsOf(fewer));
+      return { type: 'text', text: answerPrompt(job.question, fewer) };
+    }
+    // Not one record fits: the text that the surest one is about did.
+    const window = windowsOf(surestOf(kept))[0] ?? 0;
+    choose(outcomes, [window]);
+    return { type: 'window', window };
+  };
   const prompt: WindowPrompt = { type: 'text', text: answerPrompt(job.question, kept) };
-  return { final: { type: 'prompt', prompt }, outcomes };
+  return { final: { type: 'prompt', prompt, within }, outcomes };
+}
+
+/** Windows that records are about. */
+function windowsOf(records: readonly EvidenceRecord[]): number[] {
+  return records.flatMap(({ label }) => label.split('+').map((name) => Number(name) - 1));
+}
+
+function surestOf(records: readonly EvidenceRecord[]): EvidenceRecord[] {
+  return records.toSorted((a, b) => (b.confidence ?? 2.5) - (a.confidence ?? 2.5)).slice(0, 1);
 }
 
 /** `nbce`: the answer is made token by token, while it is read; the first one here, so that a refusal still counts. */
@@ -186,6 +206,11 @@ function choose(outcomes: WindowOutcome[], windows: readonly number[]): void {
     const outcome = outcomes[window];
     if (outcome !== undefined) outcomes[window] = { ...outcome, state: 'chosen' };
   }
+}
+
+function unchoose(outcomes: WindowOutcome[], window: number): void {
+  const outcome = outcomes[window];
+  if (outcome !== undefined) outcomes[window] = { ...outcome, state: 'answered' };
 }
 
 /**

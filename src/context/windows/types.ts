@@ -110,7 +110,12 @@ export interface WindowOutcome {
 
 /** The last stage: a request whose answer is the answer, or an answer that is made here piece by piece. */
 export type FinalStage =
-  | { readonly type: 'prompt'; readonly prompt: WindowPrompt }
+  | {
+      readonly type: 'prompt';
+      readonly prompt: WindowPrompt;
+      /** For a server that refused its length: another one of at most so many tokens as counted here. */
+      readonly within?: (tokens: number) => WindowPrompt;
+    }
   | { readonly type: 'pieces'; readonly pieces: AsyncIterable<string> };
 
 export interface WindowRun {

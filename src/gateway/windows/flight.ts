@@ -12,14 +12,23 @@ import type {
   ForwardHandle,
   ForwardHandler,
   ForwardRequest,
+  LengthRefusal,
 } from '../../backends/types.ts';
-import type { Ask, WindowJob, WindowOutcome, WindowRun } from '../../context/windows/types.ts';
+import type {
+  Ask,
+  FinalStage,
+  WindowJob,
+  WindowOutcome,
+  WindowPrompt,
+  WindowRun,
+} from '../../context/windows/types.ts';
 import { completionEvent, readAnswer, wholeCompletion } from './answers.ts';
 import { createComposer, demandOf, type Composer } from './bodies.ts';
 import { AnsweredStatus, askBackend, finalHeaders, questionHeaders } from './calls.ts';
 import { cutWindows, type Cut, type Rules } from './layout.ts';
 import { placesOf, type WindowRequest } from './request.ts';
 import { createStops } from './stops.ts';
+import { watchRefusals, type Refused } from './watch.ts';
 
 export interface FlightPlan {
   readonly request: WindowRequest;
@@ -84,16 +93,16 @@ export class WindowFlight implements ForwardHandle {
       const { run, cut, rules, composer } = await this.#asked(plan);
       if (this.aborted) return;
       const report = (): WindowsReport => reportOf(plan, { run, cut, rules });
-      await this.#finish(plan, { run, composer, cut }, () => events.onReport(report()));
+      await this.#finish(plan, { run, composer, cut, rules }, () => events.onReport(report()));
     } catch (error) {
       if (!this.aborted) events.onFallback(error);
     }
   }
 
-  /** Forwards bytes through the same handler. */
-  forward(body: Uint8Array): void {
+  /** Forwards bytes. */
+  #forward(body: Uint8Array, handler: ForwardHandler): void {
     const headers = finalHeaders(this.#forwarded.headers, body.byteLength);
-    this.#final = this.#backend.forward({ ...this.#forwarded, headers, body }, this.#handler);
+    this.#final = this.#backend.forward({ ...this.#forwarded, headers, body }, handler);
     if (this.aborted) this.#final.abort();
   }
 
@@ -160,18 +169,50 @@ export class WindowFlight implements ForwardHandle {
 
   async #finish(
     plan: FlightPlan,
-    asked: { readonly run: WindowRun; readonly composer: Composer; readonly cut: Cut },
+    asked: {
+      readonly run: WindowRun;
+      readonly composer: Composer;
+      readonly cut: Cut;
+      readonly rules: Rules;
+    },
     report: () => void,
   ): Promise<void> {
-    const { run, composer, cut } = asked;
+    const { run, composer, cut, rules } = asked;
     const { final } = run;
+    report();
     if (final.type === 'prompt') {
-      report();
-      this.forward(composer.final(final.prompt, cut.answerTokens));
+      const send = (prompt: WindowPrompt, handler: ForwardHandler): void =>
+        this.#forward(composer.final(prompt, cut.answerTokens), handler);
+      send(final.prompt, this.#shorterIfRefused(final, { cut, rules, send, report }));
       return;
     }
-    report();
     await this.#write(plan, { pieces: final.pieces, run }, report);
+  }
+
+  /** The client's handler; a last prompt that can be made shorter is, once, when the server refuses its length. */
+  #shorterIfRefused(
+    { prompt, within }: Extract<FinalStage, { readonly type: 'prompt' }>,
+    how: {
+      readonly cut: Cut;
+      readonly rules: Rules;
+      readonly send: (prompt: WindowPrompt, handler: ForwardHandler) => void;
+      readonly report: () => void;
+    },
+  ): ForwardHandler {
+    if (within === undefined || prompt.type !== 'text') return this.#handler;
+    const { cut, rules, send, report } = how;
+    const read = (status: number, body: Uint8Array): LengthRefusal | null =>
+      this.#backend.refusedLength?.(status, body) ?? null;
+    const onRefused = ({ refusal }: Refused): void => {
+      if (this.aborted) return;
+      const believed = rules.count(prompt.text);
+      const room = (refusal.limit ?? rules.limit) - cut.answerTokens;
+      const counted = refusal.prompt ?? Math.ceil(believed * rules.scale * 1.25);
+      const shorter = within(Math.floor(((believed * room) / counted) * 0.97));
+      report();
+      send(shorter, this.#handler);
+    };
+    return watchRefusals(this.#handler, { read, onRefused });
   }
 
   /** An answer that is made here. */
