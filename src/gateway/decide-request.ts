@@ -169,6 +169,7 @@ async function decideNew(
       model,
       maxTokens,
       messages: before.messages + unit.messages.length,
+      followed: dialect !== 'openai-completions',
       spent: before.counted,
     },
     {

@@ -41,6 +41,8 @@ export interface FitFacts {
   readonly model: string | null;
   /** Messages up to and including the unit's. */
   readonly messages: number;
+  /** Turns may follow, and should fit as well. */
+  readonly followed: boolean;
   /** Answer that the client allows; null = it does not say. */
   readonly maxTokens: number | null;
   /** Local tokens of the units before this one, as they are forwarded; null = not all of them are counted. */
@@ -85,7 +87,8 @@ export async function fitOf(
   const scale = await rules.scale(texts, { count: countTokens, model: facts.model, signal });
   const most = room(scale);
   if (wanted <= most || least > most) return null;
-  const targetTokens = Math.max(least, most - Math.floor((limit * reserve) / scale));
+  const kept = facts.followed ? Math.floor((limit * reserve) / scale) : 0;
+  const targetTokens = Math.max(least, most - kept);
   return { limitTokens: limit, targetTokens, rate: fitRate };
 }
 

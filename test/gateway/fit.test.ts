@@ -68,7 +68,7 @@ async function fitted(options: {
   const fit = await fitOf(
     unit,
     { ...settings.forUnit(0, plan), fitRate: settings.fitRate },
-    { model: null, messages: 1, maxTokens: 100, spent: 0, ...facts },
+    { model: null, messages: 1, followed: true, maxTokens: 100, spent: 0, ...facts },
     {
       rules,
       countTokens: async (text) => tokenizer.count(text),
@@ -88,6 +88,8 @@ test('a target only where half of the text does not fit beside the answer', asyn
   const { fit } = await fitted({ limit: half });
   // With an eighth of the window for what follows.
   assert.deepEqual(fit, { limitTokens: half, targetTokens: kept(half), rate: 0.2 });
+  const last = await fitted({ limit: half, facts: { followed: false } });
+  assert.equal(last.fit?.targetTokens, half - beside, 'nothing follows a completion');
   assert.equal((await fitted({ limit: null })).fit, null);
 });
 
