@@ -280,15 +280,20 @@ test('hostile strings of 250,000 units and more take a bounded time', { timeout:
 
 for (const label of ['Passage', 'Paragraph', 'Meeting', 'Background', 'Dialogue', 'Review']) {
   test(`examples with a ${label.toLowerCase()} above each question: the last one is the material`, () => {
-    for (const gap of ['\n', '\n\n']) {
+    for (const [gap, between] of [
+      ['\n', '\n\n'],
+      ['\n\n', '\n\n'],
+      ['\n', '\n'],
+    ] as const) {
       const roofs = (who: string, many: number): string =>
         Array.from({ length: many }, (_, at) => `${who} mended the roof of house ${at}.`).join(' ');
       const example = (who: string): string =>
-        `${label}: ${roofs(who, 6)}${gap}Question: What did ${who} mend?\nAnswer: Roofs.\n\n`;
+        `${label}: ${roofs(who, 6)}${gap}Question: What did ${who} mend?\nAnswer: Roofs.${between}`;
       const head = `${example('Ana')}${example('Ben')}`;
       const question = `${gap}Question: What did Carl mend?\nAnswer:`;
       const items = `Document [1] ${roofs('Carl', 9)}\n\nDocument [2] ${roofs('Carl', 9)}`;
-      for (const material of [`${label}: ${roofs('Carl', 30)}`, items]) {
+      const own = `${label}: ${roofs('Carl', 30)}`;
+      for (const material of [own, items]) {
         const text = `${head}${material}${question}`;
         const parts = detectParts(text, { ...lastUser, role: 'prompt' });
         const textOf = (kind: string): string =>

@@ -130,7 +130,7 @@ function linesOfMaterial(
     const block = labelsIn(labels, { line: begins[at] ?? 0, endLine });
     const result = block.find(({ name }) => results.has(name));
     const next = block.find(
-      ({ line }) => result !== undefined && line > result.line && headAt(lines, line - 1) === '',
+      ({ line, name }) => result !== undefined && line > result.line && !results.has(name),
     );
     return { result, next, endLine };
   });
@@ -144,7 +144,10 @@ function linesOfMaterial(
   if (!isMaterial(lines, { line: top.line, endLine: first }, labels)) return null;
   const { result, next, endLine } = last;
   const blank = firstBlankOf(lines, { line: result?.line ?? endLine, endLine });
-  const end = (blank ?? endLine - 1) + 1;
+  const role = next === undefined ? null : roleOf(next);
+  const reads = next?.name === label.name || role === 'context' || role === 'item';
+  const own = next !== undefined && reads ? next.line : endLine;
+  const end = Math.min(own, blank === null ? endLine : blank + 1);
   return {
     begins: [top.line, ...inner.map((block) => block.next?.line ?? 0), end],
     material: next?.name === label.name ? materialUnder(lines, next, endLine) : null,
