@@ -127,12 +127,8 @@ function linesOfMaterial(
 ): Above | null {
   const [first] = begins;
   const behind = begins.slice(1).map((endLine, at) => {
-    const block = labelsIn(labels, { line: begins[at] ?? 0, endLine });
-    const result = block.find(({ name }) => results.has(name));
-    const next = block.find(
-      ({ line, name }) => result !== undefined && line > result.line && !results.has(name),
-    );
-    return { result, next, endLine };
+    const line = begins[at] ?? 0;
+    return behindResult(labels, { line, endLine }, results);
   });
   const label = behind[0]?.next;
   const last = behind.at(-1);
@@ -142,16 +138,43 @@ function linesOfMaterial(
   const inner = behind.slice(0, -1);
   if (top === undefined || inner.some(({ next }) => next?.name !== label.name)) return null;
   if (!isMaterial(lines, { line: top.line, endLine: first }, labels)) return null;
-  const { result, next, endLine } = last;
-  const blank = firstBlankOf(lines, { line: result?.line ?? endLine, endLine });
-  const role = next === undefined ? null : roleOf(next);
-  const reads = next?.name === label.name || role === 'context' || role === 'item';
-  const own = next !== undefined && reads ? next.line : endLine;
-  const end = Math.min(own, blank === null ? endLine : blank + 1);
+  const { next, endLine } = last;
   return {
-    begins: [top.line, ...inner.map((block) => block.next?.line ?? 0), end],
+    begins: [
+      top.line,
+      ...inner.map((block) => block.next?.line ?? 0),
+      exampleEnd(lines, last, label.name),
+    ],
     material: next?.name === label.name ? materialUnder(lines, next, endLine) : null,
   };
+}
+
+interface Behind {
+  readonly result: Label | undefined;
+  /** The first label below it that is no result. */
+  readonly next: Label | undefined;
+  readonly endLine: number;
+}
+
+function behindResult(
+  labels: readonly Label[],
+  block: Block,
+  results: ReadonlySet<string>,
+): Behind {
+  const inside = labelsIn(labels, block);
+  const at = inside.findIndex(({ name }) => results.has(name));
+  const below = at < 0 ? [] : inside.slice(at + 1);
+  const next = below.find(({ name }) => !results.has(name));
+  return { result: inside[at], next, endLine: block.endLine };
+}
+
+/** Line where the last example ends: at the blank line below its result, or where something to read begins. */
+function exampleEnd(lines: Lines, { result, next, endLine }: Behind, name: string): number {
+  const blank = firstBlankOf(lines, { line: result?.line ?? endLine, endLine });
+  const role = next === undefined ? null : roleOf(next);
+  const reads = next?.name === name || role === 'context' || role === 'item';
+  const read = next !== undefined && reads ? next.line : endLine;
+  return Math.min(read, blank === null ? endLine : blank + 1);
 }
 
 /** Text to be read, not told what to do. */
