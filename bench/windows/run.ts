@@ -22,7 +22,7 @@ import { answersFile } from '../answers-file.ts';
 import { ask, sizeOf, type Station } from './ask.ts';
 import { tasksOf, type Task } from './items.ts';
 import { scoreOf } from './score.ts';
-import { summary, writePage } from './table.ts';
+import { summary, tableOf, writePage } from './table.ts';
 import { arms, keyOf, type Answer } from './types.ts';
 
 async function main(): Promise<void> {
@@ -44,14 +44,27 @@ async function main(): Promise<void> {
       out: { type: 'string', default: 'eval/results' },
       /** Writes the table into docs/windows.md. */
       page: { type: 'boolean', default: false },
+      /** Asks nothing, and writes what there is. */
+      report: { type: 'boolean', default: false },
     },
   });
+  const file = answersFile<Answer>(join(values.out, 'items', 'windows.jsonl'), keyOf);
+  const rate = Number(values.rate);
+  const write = (answers: readonly Answer[]): void => {
+    const rows = summary(answers);
+    const facts = { date: new Date().toISOString().slice(0, 10), rate };
+    const text = JSON.stringify({ ...facts, rows }, null, 1);
+    writeFileSync(join(values.out, 'windows.json'), `${text}\n`);
+    const table = tableOf(rows, rate);
+    if (values.page) writePage(table);
+    process.stdout.write(`${table}\n`);
+  };
+  if (values.report) return write(file.answers);
   const { SLUICE_IT_LLAMA_SERVER: server, SLUICE_READER_GGUF: model } = process.env;
   if (server === undefined || model === undefined) {
     process.stdout.write('skipped: SLUICE_IT_LLAMA_SERVER and SLUICE_READER_GGUF are not set\n');
     return;
   }
-  const file = answersFile<Answer>(join(values.out, 'items', 'windows.jsonl'), keyOf);
   const wantedArms = arms.filter((arm) => values.arms.split(',').includes(arm));
   const windows = values.windows.split(',').map(Number);
   const bar = new SingleBar({ noTTYOutput: true, notTTYSchedule: 60_000, stream: process.stderr });
@@ -75,7 +88,7 @@ async function main(): Promise<void> {
     const sluice = await createSluice({
       upstream: [url],
       log: { level: 'silent' },
-      compress: { rate: Number(values.rate), when: 'always' },
+      compress: { rate, when: 'always' },
       limits: { compress_ms: 60_000 },
       windows: { concurrency: 1, record_tokens: Number(values['record-tokens']) },
     });
@@ -125,16 +138,7 @@ async function main(): Promise<void> {
       [0, ...own].map((at) => `${item.set} ${item.id} ${at}`),
     ),
   );
-  const rows = summary(
-    file.answers.filter(({ set, id, window }) => asked.has(`${set} ${id} ${window}`)),
-  );
-  const facts = { date: new Date().toISOString().slice(0, 10), rate: Number(values.rate) };
-  writeFileSync(
-    join(values.out, 'windows.json'),
-    `${JSON.stringify({ ...facts, rows }, null, 1)}\n`,
-  );
-  if (values.page) writePage(rows, Number(values.rate));
-  process.stdout.write(`${JSON.stringify(rows, null, 1)}\n`);
+  write(file.answers.filter(({ set, id, window }) => asked.has(`${set} ${id} ${window}`)));
 }
 
 await main();

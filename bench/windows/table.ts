@@ -23,11 +23,16 @@ const page = 'docs/windows.md';
 const begin = '<!-- windows: results -->';
 const end = '<!-- /windows -->';
 
-/** The table of the page, one block for each window and set. */
-export function writePage(rows: readonly Row[], rate: number): void {
+/** Puts the table into the page. */
+export function writePage(table: string): void {
   const text = readFileSync(page, 'utf8');
   const [from, to] = [text.indexOf(begin), text.indexOf(end)];
   if (from < 0 || to < 0) throw new Error(`${page} has lost its marks`);
+  writeFileSync(page, `${text.slice(0, from)}${begin}\n\n${table}\n\n${text.slice(to)}`);
+}
+
+/** The table in Markdown, one block for each window and set. */
+export function tableOf(rows: readonly Row[], rate: number): string {
   const number = (value: number): string => value.toFixed(3);
   const range = ([low, high]: readonly [number, number]): string =>
     `${number(low)} to ${number(high)}`;
@@ -50,24 +55,31 @@ export function writePage(rows: readonly Row[], rate: number): void {
     '| window | set | arm | n | score | compression + windows minus this | windows | prompt tokens | requests |',
     '| --- | --- | --- | --- | --- | --- | --- | --- | --- |',
   ];
-  const table = [...head, ...lines.map((line) => `| ${line} |`)].join('\n');
-  writeFileSync(page, `${text.slice(0, from)}${begin}\n\n${table}\n\n${text.slice(to)}`);
+  return [...head, ...lines.map((line) => `| ${line} |`)].join('\n');
 }
 
-/** Scores by set, window and arm, and paired differences to compression followed by windows. */
+/**
+ * Scores by set, window and arm, and paired differences to compression followed by windows, over the records that every
+ * arm has answered.
+ */
 export function summary(answers: readonly Answer[]): Row[] {
   const of = new Map(answers.map((answer) => [keyOf(answer), answer]));
   const windows = [...new Set(answers.map(({ window }) => window))].filter((window) => window > 0);
   const sets = [...new Set(answers.map(({ set }) => set))];
-  const groups = [...sets.map((set) => [set]), sets.filter((set) => set !== 'qmsum')];
+  const questions = sets.filter((set) => set !== 'qmsum');
+  const groups = [...sets.map((set) => [set]), ...(questions.length > 1 ? [questions] : [])];
   return windows.flatMap((window) =>
     groups.flatMap((group) =>
       arms.flatMap((arm) => {
         const pairs = answers.flatMap((mine) => {
           if (!group.includes(mine.set) || mine.arm !== arm) return [];
           if (mine.window !== (arm === 'full' ? 0 : window)) return [];
-          const both = of.get(keyOf({ ...mine, arm: 'compressed+windows', window }));
-          return both === undefined ? [] : [{ mine, both }];
+          const { set, id } = mine;
+          const answer = (other: Arm): Answer | undefined =>
+            of.get(keyOf({ set, id, arm: other, window: other === 'full' ? 0 : window }));
+          const both = answer('compressed+windows');
+          const complete = arms.every((other) => answer(other) !== undefined);
+          return both === undefined || !complete ? [] : [{ mine, both }];
         });
         if (pairs.length === 0) return [];
         const score = estimate(pairs.map(({ mine }) => mine.score));
