@@ -48,7 +48,7 @@ export const windowsSchema = z.strictObject({
     .min(0.01)
     .max(1)
     .nullable()
-    .default(0.2)
+    .default(0.125)
     .describe(
       'Share of the tokens that is kept at least where a text does not fit the context window at `compress.rate`: it is shortened as far as it takes, but no further than this; where even this would not make it fit, it is left at the rate. null = never below `compress.rate`.',
     ),

@@ -87,7 +87,7 @@ test('a target only where half of the text does not fit beside the answer', asyn
   assert.equal((await fitted({ limit: half + 200 })).fit, null);
   const { fit } = await fitted({ limit: half });
   // With an eighth of the window for what follows.
-  assert.deepEqual(fit, { limitTokens: half, targetTokens: kept(half), rate: 0.2 });
+  assert.deepEqual(fit, { limitTokens: half, targetTokens: kept(half), rate: 0.125 });
   const last = await fitted({ limit: half, facts: { followed: false } });
   assert.equal(last.fit?.targetTokens, half - beside, 'nothing follows a completion');
   assert.equal((await fitted({ limit: null })).fit, null);
@@ -108,17 +108,17 @@ test('an answer takes what the client allows, up to three quarters; 256 tokens w
   const free = half - 24 - Math.floor(half / 8);
   assert.equal(await target(null), Math.floor(free - Math.min(256, half / 4)));
   assert.equal(await target(120), free - 120);
-  assert.equal(await target(100_000), undefined, 'no room is left that keeping a fifth would fit');
+  assert.equal(await target(100_000), undefined, 'no room is left that keeping an eighth would fit');
 });
 
-test('what stands before takes room; where a fifth of the text does not fit it is left at the rate', async () => {
+test('what stands before takes room; where an eighth of the text does not fit it is left at the rate', async () => {
   const limit = half + 200;
   const { fit } = await fitted({ limit, facts: { spent: 150 } });
   assert.equal(fit?.targetTokens, kept(limit) - 150);
   assert.equal((await fitted({ limit, facts: { spent: half } })).fit, null);
   assert.equal((await fitted({ limit, facts: { spent: null } })).fit, null, 'not counted');
   // The eighth that is kept free is given up before the text goes below its least rate.
-  const least = tokenizer.count(content) - tokens + Math.ceil(tokens * 0.2);
+  const least = tokenizer.count(content) - tokens + Math.ceil(tokens * 0.125);
   const tight = await fitted({ limit: least + beside + 20 });
   assert.ok(Math.abs(tight.fit!.targetTokens - least) <= 8, `${tight.fit!.targetTokens} ${least}`);
 });
