@@ -2,7 +2,7 @@
 import type { SpanReport } from '../core/report.ts';
 import type { TurnRequest, UnitDecision } from '../reuse/types.ts';
 import type { ReadRequest } from '../wire/types.ts';
-import { isCandidate, type DecideSettings } from './decide.ts';
+import { candidatesOf, type DecideSettings } from './decide.ts';
 import type { Unit } from './plan.ts';
 import type { PrepareInput } from './types.ts';
 
@@ -40,11 +40,12 @@ export function turnRequestOf(
 
 /** Texts too short to be compressed count as fixed. */
 function sizeOf(unit: Unit, settings: DecideSettings): TurnRequest['sizes'][number] {
+  const candidates = new Set(candidatesOf(unit, settings));
   let compressible = 0;
   let fixed = 0;
   for (const span of unit.spans) {
     const tokens = Math.ceil((span.byteEnd - span.byteStart) / bytesPerToken);
-    const worthIt = tokens >= settings.minTokens && isCandidate(span, unit, settings);
+    const worthIt = tokens >= settings.minTokens && candidates.has(span);
     if (worthIt) compressible += tokens;
     else fixed += tokens;
   }

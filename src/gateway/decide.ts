@@ -59,7 +59,7 @@ export async function decideUnit(
   deps: DecideDeps,
   signal: AbortSignal,
 ): Promise<Decided> {
-  const candidates = unit.spans.filter((span) => isCandidate(span, unit, settings));
+  const candidates = candidatesOf(unit, settings);
   const skipAll = async (reason: SkipReason): Promise<Decided> => {
     const spans: SpanReport[] = [];
     for (const span of unit.spans) {
@@ -86,11 +86,28 @@ export async function decideUnit(
   }
 }
 
-/** What fills its string alone is never dropped whole: an empty message is not a message any more. */
-export function isCandidate(span: Span, unit: Unit, settings: DecideSettings): boolean {
-  const policy = effectivePolicy(span, settings);
-  if (policy !== 'droppable') return policy !== 'pinned';
-  return unit.spans.some((other) => other !== span && other.pointer === span.pointer);
+/** Examples that are a smaller share of the text than this stay: leaving them out saves nothing, and costs the form. */
+const leastShare = 0.1;
+
+/**
+ * The spans that may get shorter. What fills its string alone is never dropped whole: an empty message is not a message
+ * any more.
+ */
+export function candidatesOf(unit: Unit, settings: DecideSettings): readonly Span[] {
+  const strings = new Map<string, number>();
+  let [examples, all] = [0, 0];
+  for (const span of unit.spans) {
+    strings.set(span.pointer, (strings.get(span.pointer) ?? 0) + 1);
+    if (effectivePolicy(span, settings) === 'pinned') continue;
+    all += span.text.length;
+    if (span.reason === 'demonstration') examples += span.text.length;
+  }
+  return unit.spans.filter((span) => {
+    const policy = effectivePolicy(span, settings);
+    if (policy !== 'droppable') return policy !== 'pinned';
+    const few = span.reason === 'demonstration' && examples < leastShare * all;
+    return !few && (strings.get(span.pointer) ?? 0) > 1;
+  });
 }
 
 function pinnedReason(span: Span): SkipReason | null {

@@ -2,7 +2,7 @@
 import type { Backend } from '../backends/types.ts';
 import type { FitReport } from '../core/window-words.ts';
 import type { TextTokenizer } from '../tokenize/types.ts';
-import { isCandidate, type DecideSettings } from './decide.ts';
+import { candidatesOf, type DecideSettings } from './decide.ts';
 import type { Unit } from './plan.ts';
 import { createServerScale, type ServerScale } from './server-scale.ts';
 import { around, perMessage, usualAnswer } from './template-tokens.ts';
@@ -103,7 +103,7 @@ async function sizeOf(
   settings: DecideSettings,
   countTokens: (text: string) => Promise<number>,
 ): Promise<Size | null> {
-  const candidates = new Set(unit.spans.filter((span) => isCandidate(span, unit, settings)));
+  const candidates = new Set(candidatesOf(unit, settings));
   const chars = unit.spans.reduce((total, { text }) => total + text.length, 0);
   if (candidates.size === 0 || chars > settings.maxChars) return null;
   let compressible = 0;

@@ -95,6 +95,29 @@ test('examples and documents that were shortened are still known for what they a
   }
 });
 
+test('a few short examples stay whatever the text beside them loses; many are left out', async (t) => {
+  const proxy = await start(t, {
+    window: 5000,
+    config: { compress: { method: 'extractive', rate: 0.3, min_tokens: 20, when: 'always' } },
+  });
+  const text = Array.from({ length: 4 }, () => documents.join(' ')).join('\n');
+  const last = `Meeting: ${text}\nQuestion: ${question}\nAnswer:`;
+  const short = ['roof', 'road']
+    .map((what) => `Meeting: We want a ${what}.\nQuestion: What?\nAnswer: A ${what}.\n\n`)
+    .join('');
+  const sent = async (examples: string): Promise<string> => {
+    const done = await post(proxy, '/v1/completions', completion({ prompt: `${examples}${last}` }));
+    assert.equal(done.status, 200, done.text);
+    return proxy.model.asked.at(-1)!.text;
+  };
+  const few = await sent(short);
+  assert.ok(few.startsWith(short), few.slice(0, 200));
+  assert.ok(few.length < 0.5 * (short.length + last.length), `${few.length}`);
+  const many = Array.from({ length: 12 }, (_, at) => worked(at)).join('');
+  const left = (await sent(many)).split('What did they buy?').length - 1;
+  assert.ok(left < 12, `${left} of 12 examples`);
+});
+
 test('what a client declared is read in windows after its declaration was taken out', async (t) => {
   const proxy = await start(t, { config: { windows: { strategy: 'select' } } });
   const declared = documents.map((text) => ({
