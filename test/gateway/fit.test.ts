@@ -108,7 +108,11 @@ test('an answer takes what the client allows, up to three quarters; 256 tokens w
   const free = half - 24 - Math.floor(half / 8);
   assert.equal(await target(null), Math.floor(free - Math.min(256, half / 4)));
   assert.equal(await target(120), free - 120);
-  assert.equal(await target(100_000), undefined, 'no room is left that keeping an eighth would fit');
+  assert.equal(
+    await target(100_000),
+    undefined,
+    'no room is left that keeping an eighth would fit',
+  );
 });
 
 test('what stands before takes room; where an eighth of the text does not fit it is left at the rate', async () => {
