@@ -149,6 +149,11 @@ export function groupRecords(
   return groups;
 }
 
+/** The surest first; who tells no confidence stands in the middle. */
+export function bySureness(a: EvidenceRecord, b: EvidenceRecord): number {
+  return (b.confidence ?? 2.5) - (a.confidence ?? 2.5);
+}
+
 /** The records with the most confidence that fit together, in their order, and how many were given up. */
 export function surestRecords(
   records: readonly EvidenceRecord[],
@@ -157,7 +162,7 @@ export function surestRecords(
 ): { readonly kept: readonly EvidenceRecord[]; readonly dropped: number } {
   const order = records
     .map((record, at) => ({ record, at }))
-    .sort((a, b) => (b.record.confidence ?? 2.5) - (a.record.confidence ?? 2.5) || a.at - b.at);
+    .sort((a, b) => bySureness(a.record, b.record) || a.at - b.at);
   const kept: typeof order = [];
   for (const entry of order) {
     const tried = [...kept, entry].sort((a, b) => a.at - b.at);

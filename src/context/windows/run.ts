@@ -3,7 +3,13 @@ import { TooLong } from '../../core/too-long.ts';
 import { poolingAnswer } from './nbce.ts';
 import { collapse } from './collapse.ts';
 import { counting, inTurns, nameOf, type Ledger } from './ledger.ts';
-import { answerPrompt, parseRecord, surestRecords, type EvidenceRecord } from './records.ts';
+import {
+  answerPrompt,
+  bySureness,
+  parseRecord,
+  surestRecords,
+  type EvidenceRecord,
+} from './records.ts';
 import { pickWindow } from './select.ts';
 import type {
   Ask,
@@ -148,7 +154,7 @@ async function reduceWindows(
       return { type: 'text', text: answerPrompt(job.question, fewer) };
     }
     // Not one record fits: the text that the surest one is about did.
-    const window = windowsOf(surestOf(kept))[0] ?? 0;
+    const window = windowsOf(kept.toSorted(bySureness))[0] ?? 0;
     choose(outcomes, [window]);
     return { type: 'window', window };
   };
@@ -159,10 +165,6 @@ async function reduceWindows(
 /** Windows that records are about. */
 function windowsOf(records: readonly EvidenceRecord[]): number[] {
   return records.flatMap(({ label }) => label.split('+').map((name) => Number(name) - 1));
-}
-
-function surestOf(records: readonly EvidenceRecord[]): EvidenceRecord[] {
-  return records.toSorted((a, b) => (b.confidence ?? 2.5) - (a.confidence ?? 2.5)).slice(0, 1);
 }
 
 /** `nbce`: the answer is made token by token, while it is read; the first one here, so that a refusal still counts. */

@@ -1,12 +1,12 @@
 /** Worked examples: repeated labelled blocks in one string, or short user/assistant pairs before the last turn. */
 import type { DetectedPart, TurnShape } from '../types.ts';
 import { contentKindOf } from './content.ts';
-import { roleOf } from './labels.ts';
+import { roleOf, textAfter } from './labels.ts';
 import type { Label } from './labels.ts';
 import { headAt, startOf, trimRange } from './lines.ts';
 import type { Lines, Range } from './lines.ts';
 import { demonstrationPart } from './parts.ts';
-import { directiveShare } from './requests.ts';
+import { directiveShare, mostDirectives } from './requests.ts';
 import { exampleHeading, exampleLabels, resultPhrase } from './tables.ts';
 
 /** Complete examples that must be there before anything is called a demonstration. */
@@ -57,8 +57,6 @@ export function findExamples(
 /** Text behind the last example that is longer than this, and this many times the longest other one, is no part of it. */
 const shortestMaterial = 400;
 const materialOverExample = 4;
-/** Directive words in 1,000 units; more of them are instructions. */
-const mostDirectives = 4;
 
 /**
  * What follows the last example up to the real question may be the material that the question is about: then the
@@ -188,9 +186,7 @@ function isMaterial(lines: Lines, block: Block, labels: readonly Label[]): boole
 function materialUnder(lines: Lines, label: Label, endLine: number): Examples['material'] {
   const block = { line: label.line, endLine };
   if (roleOf(label) !== null || !isMaterial(lines, block, [])) return null;
-  const head = trimRange(lines.text, startOf(lines, label.line), startOf(lines, label.line + 1));
-  const start = Math.min(head.start + label.length, head.end);
-  const range = trimRange(lines.text, start, startOf(lines, endLine));
+  const range = trimRange(lines.text, textAfter(lines, label), startOf(lines, endLine));
   if (range.end - range.start < shortestMaterial) return null;
   return { ...range, detail: `label "${label.name}:" of the examples` };
 }

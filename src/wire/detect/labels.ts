@@ -1,5 +1,5 @@
 /** Words that head a piece of text: `Context:`, `## Question`, `【参考资料】`, `Document [2](Title: ...)`. */
-import { headAt } from './lines.ts';
+import { headAt, startOf, trimRange } from './lines.ts';
 import type { Lines } from './lines.ts';
 import { labelRoles, numberedItems } from './tables.ts';
 import type { LabelRole } from './tables.ts';
@@ -82,4 +82,12 @@ export function labelsOf(lines: Lines, from: number, to: number): Label[] {
     if (label !== null) found.push(label);
   }
   return found;
+}
+
+/** Offset of the text behind a label in its line. */
+export function textAfter(lines: Lines, label: Label): number {
+  const lineStart = startOf(lines, label.line);
+  const lineEnd = startOf(lines, label.line + 1);
+  const head = trimRange(lines.text, lineStart, lineEnd).start;
+  return Math.min(head + label.length, lineEnd);
 }

@@ -1,10 +1,10 @@
 /** Documents announced by words: `Context: ... Question: ...` and the sentences of common templates. */
-import { roleOf } from './labels.ts';
+import { roleOf, textAfter } from './labels.ts';
 import type { Label } from './labels.ts';
 import { headAt, lineAt, startOf, trimRange } from './lines.ts';
 import type { Lines, Range } from './lines.ts';
-import { directiveShare, requestTail } from './requests.ts';
-import { announcements, labelRoles } from './tables.ts';
+import { directiveShare, isQuestionName, mostDirectives, requestTail } from './requests.ts';
+import { announcements } from './tables.ts';
 
 export interface Region extends Range {
   readonly detail: string;
@@ -127,13 +127,6 @@ function openersOf(
   return openers.filter((opener, at) => !overtaken(lines, opener, openers[at + 1]));
 }
 
-function textAfter(lines: Lines, label: Label): number {
-  const lineStart = startOf(lines, label.line);
-  const lineEnd = startOf(lines, label.line + 1);
-  const head = trimRange(lines.text, lineStart, lineEnd).start;
-  return Math.min(head + label.length, lineEnd);
-}
-
 /** After the colon's line, else after the paragraph. */
 function announcedStart(lines: Lines, line: number, head: string): number {
   let next = line + 1;
@@ -166,7 +159,7 @@ function regionFrom(lines: Lines, opener: Opener, limit: number): Region | null 
   if (body.end <= body.start) return null;
   if (!opener.announced) return { ...body, detail: opener.detail };
   if (body.end - body.start < shortestAnnounced) return null;
-  if (directiveShare(lines.text.slice(body.start, body.end)) > 4) return null;
+  if (directiveShare(lines.text.slice(body.start, body.end)) > mostDirectives) return null;
   return { ...body, detail: opener.detail };
 }
 
@@ -179,10 +172,7 @@ function inlineQuestion(text: string, range: Range): number {
   for (const match of text.slice(from, range.end).matchAll(inlineLabel)) {
     const words = (match[1] ?? '').toLowerCase();
     const word = words.slice(words.lastIndexOf(' ') + 1);
-    const asks = [words, word].some(
-      (name) => name !== 'key' && labelRoles.get(name) === 'question',
-    );
-    if (asks) at = from + match.index;
+    if ([words, word].some(isQuestionName)) at = from + match.index;
   }
   return at;
 }

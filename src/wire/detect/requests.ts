@@ -27,9 +27,16 @@ const calledName = /^(\p{L}[\p{L}\p{M}']*(?: \p{L}[\p{L}\p{M}']*){0,2})\s?[:：]
 
 /** `Question: who wrote it`: it needs no question mark. */
 function isCalledQuestion(text: string): boolean {
-  const name = calledName.exec(text)?.[1]?.toLowerCase() ?? '';
+  return isQuestionName(calledName.exec(text)?.[1]?.toLowerCase() ?? '');
+}
+
+/** `key` names many other things as well. */
+export function isQuestionName(name: string): boolean {
   return name !== 'key' && labelRoles.get(name) === 'question';
 }
+
+/** Directive words in 1,000 units of announced text; more of them are instructions. */
+export const mostDirectives = 4;
 
 /** Directive words for each 1,000 units of a bounded sample from the start of the text. */
 export function directiveShare(text: string): number {
