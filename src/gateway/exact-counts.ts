@@ -1,5 +1,6 @@
 /** The backend's own token counts of texts, remembered by content. They serve reports; no decision depends on them. */
 import { createHash } from 'node:crypto';
+import { setMaxListeners } from 'node:events';
 import { boundedCache, type BoundedCache } from '../core/bounded-cache.ts';
 import type { Backend, CountTokens } from '../backends/types.ts';
 import type { TextTokenizer } from '../tokenize/types.ts';
@@ -49,6 +50,8 @@ class ServerCounts implements ExactCounts {
     this.#wanted = options.tokenizer.estimated;
     this.#cacheEntries = options.cacheEntries;
     this.#cache = boundedCache({ maxEntries: options.cacheEntries });
+    // Many reports wait for the same end; how many is bounded where they queue.
+    setMaxListeners(0, this.#closing.signal);
   }
 
   get active(): boolean {
@@ -75,16 +78,10 @@ class ServerCounts implements ExactCounts {
     if (ask === null) return null;
     const distinct = new Set(texts);
     if (distinct.size > maxTexts) return null;
+    const told = await Promise.all(this.#asking([...distinct], model, ask));
     const counts = new Map<string, number>();
-    let complete = true;
-    await Promise.all(
-      Array.from(distinct, async (text) => {
-        const count = await this.#one(text, model, ask);
-        if (count === null) complete = false;
-        else counts.set(text, count);
-      }),
-    );
-    return complete ? (text) => counts.get(text) ?? 0 : null;
+    for (const { text, count } of told) if (count !== null) counts.set(text, count);
+    return counts.size === distinct.size ? (text) => counts.get(text) ?? 0 : null;
   }
 
   close(): void {
@@ -103,25 +100,37 @@ class ServerCounts implements ExactCounts {
     return current;
   }
 
-  #one(text: string, model: string | null, ask: CountTokens): Promise<number | null> {
-    const key = keyOf(text, model);
-    const known = this.#cache.get(key);
-    if (known !== undefined) return Promise.resolve(known);
-    const asked = this.#asked.get(key);
-    if (asked !== undefined) return asked;
-    const asking = this.#ask(text, model, ask).then((count) => {
-      if (this.#cacheOf !== ask) return null;
-      this.#asked.delete(key);
-      if (count !== null) this.#cache.set(key, count);
-      return count;
+  /** What is not known or asked for yet goes to the server as one question: it lets others in between its texts. */
+  #asking(
+    texts: readonly string[],
+    model: string | null,
+    ask: CountTokens,
+  ): Promise<{ readonly text: string; readonly count: number | null }>[] {
+    const keyed = texts.map((text) => ({ text, key: keyOf(text, model) }));
+    const isOpen = (key: string): boolean =>
+      this.#cache.get(key) === undefined && !this.#asked.has(key);
+    const open = keyed.filter(({ key }) => isOpen(key));
+    if (open.length > 0) {
+      const own = open.map(({ text }) => text);
+      const all = ask(own, { model, signal: this.#closing.signal });
+      open.forEach(({ key }, at) => this.#asked.set(key, this.#learnt(key, all, { at, ask })));
+    }
+    return keyed.map(async ({ text, key }) => {
+      const known = this.#cache.get(key);
+      return { text, count: known ?? (await this.#asked.get(key)) ?? null };
     });
-    this.#asked.set(key, asking);
-    return asking;
   }
 
-  async #ask(text: string, model: string | null, ask: CountTokens): Promise<number | null> {
-    const [count] = await ask([text], { model, signal: this.#closing.signal });
-    return count ?? null;
+  async #learnt(
+    key: string,
+    all: Promise<readonly (number | null)[]>,
+    { at, ask }: { readonly at: number; readonly ask: CountTokens },
+  ): Promise<number | null> {
+    const count = (await all)[at] ?? null;
+    if (this.#cacheOf !== ask) return null;
+    this.#asked.delete(key);
+    if (count !== null) this.#cache.set(key, count);
+    return count;
   }
 }
 

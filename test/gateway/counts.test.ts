@@ -141,6 +141,38 @@ test('the same text is asked for once by requests at the same time', async () =>
   assert.equal(server.asked.length, new Set(server.asked).size);
 });
 
+test('the texts of a report are one question, so that others get their turn between them', async () => {
+  const server = characterServer();
+  const gateway = testGateway({ countTokens: server.count });
+  await gateway.countedReport(await settled(gateway, body(11)), '');
+  assert.ok(server.asked.length > 1, 'several texts');
+  assert.equal(server.models.length, 1);
+});
+
+test('many reports that are counted at once are no leak of listeners', async (t) => {
+  const warnings: string[] = [];
+  const onWarning = ({ name }: Error): void => void warnings.push(name);
+  process.on('warning', onWarning);
+  t.after(() => process.off('warning', onWarning));
+  const reports = 12;
+  let waiting = 0;
+  const hanging: CountTokens = (texts, { signal }) =>
+    new Promise((resolve) => {
+      waiting += 1;
+      signal.addEventListener('abort', () => resolve(texts.map(() => null)));
+    });
+  const gateway = testGateway({ countTokens: hanging });
+  const seeds = Array.from({ length: reports }, (_, at) => 20 + at);
+  const ids = await Promise.all(seeds.map((seed) => settled(gateway, body(seed))));
+  const counted = Promise.all(ids.map((id) => gateway.countedReport(id, '')));
+  while (waiting < reports) await new Promise((resolve) => setImmediate(resolve));
+  await gateway.close();
+  await counted;
+  // Warnings come a turn later.
+  await new Promise((resolve) => setImmediate(resolve));
+  assert.deepEqual(warnings, []);
+});
+
 test('closing ends counting without a defect', async () => {
   const observer = createObserver({ level: 'silent' });
   const hanging: CountTokens = (texts, { signal }) =>
