@@ -825,6 +825,8 @@ export interface components {
             readonly prompt_tokens: number;
             readonly completion_tokens: number;
             readonly cached_tokens: number;
+            /** @description Of the same requests at the prices of the configuration, as if the provider had no cache; null = no prices. */
+            readonly cost: number | null;
             readonly notes: readonly string[];
         };
         readonly WindowReport: {

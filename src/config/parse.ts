@@ -147,7 +147,18 @@ function crossProblems(settings: Settings, workers: number, surroundings: Surrou
     problems.push(
       'sinks.enabled is true, but compress.enabled is false, so that no conversation is read; compress.rate 1 reads them and shortens no text that fits',
     );
-  return [...problems, ...reuseProblems(settings)];
+  return [...problems, ...priceProblems(settings), ...reuseProblems(settings)];
+}
+
+function priceProblems({ windows }: Settings): string[] {
+  const missing = (['input_price', 'output_price'] as const)
+    .filter((name) => windows[name] === null)
+    .map((name) => `windows.${name}`);
+  if (missing.length === 0) return [];
+  const not = `${missing.join(' and ')} ${missing.length > 1 ? 'are' : 'is'} not`;
+  if (windows.max_cost !== null)
+    return [`windows.max_cost is set, but ${not}: it needs both prices`];
+  return missing.length === 1 ? [`one price of windows is set, but ${not}: costs need both`] : [];
 }
 
 function reuseProblems({ reuse, upstream }: Settings): string[] {

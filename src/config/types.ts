@@ -135,6 +135,11 @@ export interface Config {
     readonly max_windows: number;
     /** Prompt and answer tokens of all requests that one request may become. */
     readonly max_total_tokens: number;
+    /** What they may cost; null = no bound. */
+    readonly max_cost: number | null;
+    /** Of a million tokens. */
+    readonly input_price: number | null;
+    readonly output_price: number | null;
     readonly concurrency: number;
     readonly answer_tokens: number;
     readonly record_tokens: number;

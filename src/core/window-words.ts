@@ -65,6 +65,11 @@ export interface WindowsReport {
   readonly promptTokens: number;
   readonly completionTokens: number;
   readonly cachedTokens: number;
+  /**
+   * Of the same requests at the configured prices, as if the provider had no cache; null = no prices. Counted here
+   * where the backend does not tell.
+   */
+  readonly cost: number | null;
   /** What was done otherwise than asked, and why; no prompt text. */
   readonly notes: readonly string[];
 }

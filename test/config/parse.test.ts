@@ -120,6 +120,18 @@ const wrongValues: { given: unknown; want: RegExp }[] = [
     given: { sinks: { enabled: true }, compress: { enabled: false } },
     want: /sinks\.enabled is true, but compress\.enabled is false/,
   },
+  {
+    given: { windows: { max_cost: 0.1, input_price: 3 } },
+    want: /windows\.max_cost is set, but windows\.output_price is not: it needs both/,
+  },
+  {
+    given: { windows: { max_cost: 0.1 } },
+    want: /but windows\.input_price and windows\.output_price are not/,
+  },
+  {
+    given: { windows: { output_price: 15 } },
+    want: /one price of windows is set, but windows\.input_price is not/,
+  },
   { given: { backend: 'vllm' }, want: /backend is vllm, but upstream is empty/ },
   {
     given: { backend: 'embedded', upstream: ['http://a'] },

@@ -1,4 +1,5 @@
 /** Records that are too long together: merged group by group, the surest ones kept where that does not help. */
+import { isWithin, sumOfTokens, type TokenSum } from '../../core/spending.ts';
 import { inTurns, nameOf, type Ledger } from './ledger.ts';
 import {
   groupRecords,
@@ -20,11 +21,14 @@ export async function collapse(
   { job, ledger }: { readonly job: WindowJob; readonly ledger: Ledger },
 ): Promise<readonly EvidenceRecord[]> {
   let current = records;
+  // The answer that all of this is for has to be paid as well.
+  const last = { prompt: job.frameTokens + room, answer: job.maxTokens };
   for (let round = 0; job.count(showRecords(current)) > room; round++) {
     const mergeRoom = room - job.count(mergePrompt(job.question, [])) - job.recordTokens;
     const groups = groupRecords(current, Math.max(1, mergeRoom), job.count);
     const shrinks = groups !== null && groups.length < current.length;
-    const capped = shrinks && ledger.spent + costOf(groups, job) > job.maxTotalTokens;
+    const capped =
+      shrinks && !isWithin(job.cap, sumOfTokens(ledger.spent, mergingTokens(groups, job), last));
     if (capped) ledger.notes.push('merging-stopped-by-cap');
     if (!shrinks || capped || round === mostMerges) {
       const { kept, dropped } = surestRecords(current, room, job.count);
@@ -38,11 +42,14 @@ export async function collapse(
 }
 
 /** Tokens of the requests that merge these groups. */
-function costOf(groups: readonly (readonly EvidenceRecord[])[], job: WindowJob): number {
-  return groups
-    .filter((group) => group.length > 1)
-    .map((group) => job.count(mergePrompt(job.question, group)) + job.recordTokens)
-    .reduce((sum, tokens) => sum + tokens + job.frameTokens, 0);
+function mergingTokens(groups: readonly (readonly EvidenceRecord[])[], job: WindowJob): TokenSum {
+  const merges = groups.filter((group) => group.length > 1);
+  return sumOfTokens(
+    ...merges.map((group) => ({
+      prompt: job.count(mergePrompt(job.question, group)) + job.frameTokens,
+      answer: job.recordTokens,
+    })),
+  );
 }
 
 /** One record in place of several; they stay as they are when merging fails. */

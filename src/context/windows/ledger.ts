@@ -1,5 +1,6 @@
 /** What is asked for one request: how many at once, what it costs, what failures are called. */
 import { SluiceError } from '../../core/errors.ts';
+import { sumOfTokens, type TokenSum } from '../../core/spending.ts';
 import type { Ask, WindowJob, WindowPrompt } from './types.ts';
 
 /** What was asked and answered so far. */
@@ -10,7 +11,7 @@ export interface Ledger {
   completionTokens: number;
   cachedTokens: number;
   /** Tokens of all prompts and answers, as the server reports them, else as counted here. */
-  spent: number;
+  spent: TokenSum;
   cutOff: boolean;
   readonly notes: string[];
 }
@@ -21,14 +22,16 @@ export function counting(job: WindowJob, ask: Ask): Ledger {
     promptTokens: 0,
     completionTokens: 0,
     cachedTokens: 0,
-    spent: 0,
+    spent: { prompt: 0, answer: 0 },
     cutOff: false,
     notes: [],
     ask: async (prompt, options) => {
       ledger.calls += 1;
       const answer = await ask(prompt, options);
-      ledger.spent += answer.promptTokens ?? promptTokensOf(prompt, job);
-      ledger.spent += answer.completionTokens ?? options.maxTokens;
+      ledger.spent = sumOfTokens(ledger.spent, {
+        prompt: answer.promptTokens ?? promptTokensOf(prompt, job),
+        answer: answer.completionTokens ?? options.maxTokens,
+      });
       ledger.promptTokens += answer.promptTokens ?? 0;
       ledger.completionTokens += answer.completionTokens ?? 0;
       ledger.cachedTokens += answer.cachedTokens ?? 0;

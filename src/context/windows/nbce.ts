@@ -3,6 +3,7 @@
  * beside it. Every prompt is the one before with one token more, so that servers with a prefix cache compute one token;
  * where tokens are paid for, every step is paid for in full, which is why a cap ends it.
  */
+import { isWithin, sumOfTokens, type TokenSum } from '../../core/spending.ts';
 import { TooLong } from '../../core/too-long.ts';
 import { defaultPooling, poolStep, type Distribution } from './pooling.ts';
 import type { Ask, AskOptions, WindowAnswer, WindowJob, WindowPrompt } from './types.ts';
@@ -37,11 +38,10 @@ export async function* poolingAnswer(job: WindowJob, calls: PoolingCalls): Async
   const asking = new PooledAsking(job, calls);
   let text = '';
   let previous: number | null = null;
-  let spent = 0;
+  let spent: TokenSum = { prompt: 0, answer: 0 };
   for (let length = 0; length < job.maxTokens; length++) {
-    const cost = asking.cost(length);
-    if (spent + cost > job.maxTotalTokens) return cut(`stopped-by-cap;tokens=${length}`);
-    spent += cost;
+    spent = sumOfTokens(spent, asking.cost(length));
+    if (!isWithin(job.cap, spent)) return cut(`stopped-by-cap;tokens=${length}`);
     const answers = await asking.step(text);
     const pooled = poolStep(
       {
@@ -76,13 +76,11 @@ class PooledAsking {
     this.#calls = calls;
   }
 
-  /** Tokens of the prompts of a step, behind an answer of so many. */
-  cost(answered: number): number {
-    let tokens = this.#bare ? this.#job.frameTokens + answered : 0;
-    for (const window of this.#windows()) {
-      tokens += (this.#job.windows[window]?.tokens ?? 0) + answered;
-    }
-    return tokens;
+  /** Tokens of a step, behind an answer of so many. */
+  cost(answered: number): TokenSum {
+    const prompts = this.#windows().map((window) => this.#job.windows[window]?.tokens ?? 0);
+    if (this.#bare) prompts.push(this.#job.frameTokens);
+    return sumOfTokens(...prompts.map((prompt) => ({ prompt: prompt + answered, answer: 1 })));
   }
 
   async step(text: string): Promise<Step> {

@@ -1,4 +1,5 @@
 /** Asking the windows: the first one alone, so that the others find its prefix cached, then the rest side by side. */
+import type { TokenSum } from '../../core/spending.ts';
 import { TooLong } from '../../core/too-long.ts';
 import { poolingAnswer } from './nbce.ts';
 import { collapse } from './collapse.ts';
@@ -67,6 +68,10 @@ class LiveRun implements WindowRun {
 
   get cachedTokens(): number {
     return this.#ledger.cachedTokens;
+  }
+
+  get spent(): TokenSum {
+    return this.#ledger.spent;
   }
 
   get cutOff(): boolean {

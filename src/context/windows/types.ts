@@ -2,6 +2,7 @@
  * Windows: a text that does not fit is read in pieces, each by a request of its own. Everything here is pure but for
  * the calls that the caller hands in.
  */
+import type { SpendingCap, TokenSum } from '../../core/spending.ts';
 import type { WindowState, WindowStrategy } from '../../core/window-words.ts';
 
 /** A document, with what stands around it in the request (`<document>`, `Document [3]`), which every piece repeats. */
@@ -92,8 +93,8 @@ export interface WindowJob {
   readonly roomTokens: number;
   /** Most tokens of the final answer, for strategies that write it themselves. */
   readonly maxTokens: number;
-  /** Tokens that requests may have in all; a strategy that needs more stops. */
-  readonly maxTotalTokens: number;
+  /** What requests may come to in all; a strategy that needs more stops. */
+  readonly cap: SpendingCap;
   readonly count: (text: string) => number;
   /** Ends what runs. */
   readonly signal: AbortSignal;
@@ -125,6 +126,8 @@ export interface WindowRun {
   readonly promptTokens: number;
   readonly completionTokens: number;
   readonly cachedTokens: number;
+  /** Of all of them, counted here where the server does not tell. */
+  readonly spent: TokenSum;
   /** An answer that is made here ended before the model ended it. */
   readonly cutOff: boolean;
   readonly notes: readonly string[];

@@ -1,5 +1,6 @@
 /** A request on its way in windows: questions side by side, then the answer through the same handler. */
 import { SluiceError } from '../../core/errors.ts';
+import { costOf } from '../../core/spending.ts';
 import { TooLong } from '../../core/too-long.ts';
 import type {
   WindowCause,
@@ -25,7 +26,7 @@ import type {
 import { completionEvent, readAnswer, wholeCompletion } from './answers.ts';
 import { createComposer, demandOf, type Composer } from './bodies.ts';
 import { AnsweredStatus, askBackend, finalHeaders, questionHeaders } from './calls.ts';
-import { cutWindows, type Cut, type Rules } from './layout.ts';
+import { capOf, cutWindows, type Cut, type Rules } from './layout.ts';
 import { placesOf, type WindowRequest } from './request.ts';
 import { createStops } from './stops.ts';
 import { watchRefusals, type Refused } from './watch.ts';
@@ -115,7 +116,7 @@ export class WindowFlight implements ForwardHandle {
     let { scale, limit } = plan;
     for (let tries = 0; ; tries++) {
       const { rules, cut } = cutFor(plan, plan.rulesFor({ scale, limit }));
-      if (cut.asked.length === 0) throw new Error('windows.max_total_tokens allows no window');
+      if (cut.asked.length === 0) throw new Error('The caps on tokens and costs allow no window');
       const windows = cut.asked.flatMap((at) => cut.windows[at] ?? []);
       const { tools, layout } = rules;
       const composer = createComposer(plan.request, windows, { tools, layout });
@@ -147,7 +148,7 @@ export class WindowFlight implements ForwardHandle {
       recordTokens: cut.recordTokens,
       roomTokens: cut.roomTokens,
       maxTokens: Math.min(maxTokens ?? 256, Math.floor(limit / 4)),
-      maxTotalTokens: config.max_total_tokens,
+      cap: capOf(config),
       count,
       signal: this.#controller.signal,
     };
@@ -289,6 +290,7 @@ function reportOf(
   { request, cause, notes, strategy }: FlightPlan,
   { run, cut, rules }: { readonly run: WindowRun; readonly cut: Cut; readonly rules: Rules },
 ): WindowsReport {
+  const { prices } = capOf(rules.config);
   const stateOf = (at: number): WindowOutcome | null => run.outcomes[cut.asked.indexOf(at)] ?? null;
   return {
     cause,
@@ -314,6 +316,7 @@ function reportOf(
     promptTokens: run.promptTokens,
     completionTokens: run.completionTokens,
     cachedTokens: run.cachedTokens,
+    cost: prices === null ? null : Math.round(costOf(run.spent, prices) * 1e6) / 1e6,
     notes: [
       ...notes,
       ...(rules.strategy === strategy ? [] : [`no-room-for-${strategy}`]),

@@ -2,6 +2,13 @@
 import { createHash } from 'node:crypto';
 import type { BoundedCache } from '../../core/bounded-cache.ts';
 import { SluiceError } from '../../core/errors.ts';
+import {
+  isWithin,
+  promptTokensLeft,
+  sumOfTokens,
+  type SpendingCap,
+  type TokenSum,
+} from '../../core/spending.ts';
 import type { WindowLayout, WindowStrategy } from '../../core/window-words.ts';
 import type { TextWindow, WindowTools } from '../../context/windows/types.ts';
 import type { Config } from '../../config/types.ts';
@@ -46,6 +53,17 @@ export interface Cut {
   readonly longestTokens: number;
 }
 
+/** Prices of the configuration are those of a million tokens. */
+export function capOf(config: Config['windows']): SpendingCap {
+  const { input_price: input, output_price: output } = config;
+  const known = input !== null && output !== null;
+  return {
+    tokens: config.max_total_tokens,
+    cost: config.max_cost,
+    prices: known ? { input: input / 1e6, output: output / 1e6 } : null,
+  };
+}
+
 /** @throws SluiceError WINDOW_TOO_SMALL when the frame leaves no room for text */
 export function cutWindows(request: WindowRequest, rules: Rules): Cut {
   const { config, tools, count, limit, scale, wanted, strategy } = rules;
@@ -68,16 +86,14 @@ export function cutWindows(request: WindowRequest, rules: Rules): Cut {
     const message = `A window of ${limit} tokens has ${Math.max(0, room)} left for text beside the ${frame} tokens around it and the answer; at least ${leastWindow} are needed`;
     throw new SluiceError('WINDOW_TOO_SMALL', message);
   }
-  const own =
-    strategy === 'reduce' ? instruction + system + recordTokens : frame + config.answer_tokens;
-  const last = strategy === 'reduce' ? instruction + system + answer : frame + answer;
-  // One window and the last stage, which reads as much again.
-  const paid = Math.floor((config.max_total_tokens - own - last) / 2);
-  if (paid < leastWindow) {
-    const message = `windows.max_total_tokens (${config.max_total_tokens}) leaves ${Math.max(0, paid)} tokens for the text of a window beside ${own + last} around it and the answer; at least ${leastWindow} are needed`;
-    throw new SluiceError('WINDOW_TOO_SMALL', message);
-  }
-  const most = Math.min(room, paid);
+  const beside = strategy === 'reduce' ? instruction + system : frame;
+  const own = {
+    prompt: beside,
+    answer: strategy === 'reduce' ? recordTokens : config.answer_tokens,
+  };
+  const last = { prompt: beside, answer };
+  const cap = capOf(config);
+  const most = Math.min(room, paidTokens(cap, sumOfTokens(own, last)));
   const budget = Math.floor(Math.max(leastWindow, most - (most % step)) / scale);
   const windows = split(request, rules, Math.max(1, budget));
   const texts = windows.map(({ pieces }) => tools.render(materials, pieces));
@@ -87,11 +103,13 @@ export function cutWindows(request: WindowRequest, rules: Rules): Cut {
   const longest = Math.max(0, ...windows.map((window) => window.tokens)) * scale;
   return {
     windows: scored,
-    longestTokens: longest + (strategy === 'reduce' ? instruction + system : frame),
+    longestTokens: longest + beside,
     asked: affordable(scored, {
       mostWindows,
-      tokens: config.max_total_tokens - Math.min(limit, longest + last),
-      costOf: (window) => Math.ceil(window.tokens * scale) + own,
+      cap,
+      last: { prompt: Math.min(limit - answer, longest + beside), answer },
+      tokensOf: (window) =>
+        sumOfTokens(own, { prompt: Math.ceil(window.tokens * scale), answer: 0 }),
     }),
     sharedTokens: sharedTokens(request, rules, { instruction, system, tokens }),
     roomTokens: Math.floor((limit - system - answer) / scale),
@@ -99,6 +117,20 @@ export function cutWindows(request: WindowRequest, rules: Rules): Cut {
     answerTokens:
       strategy === 'reduce' ? answer : Math.max(answer, Math.floor(limit - frame - longest)),
   };
+}
+
+/**
+ * Tokens of text that the caps allow one window: the last stage reads as much again.
+ * @param beside of a window's request and of the last one, without the text
+ */
+function paidTokens(cap: SpendingCap, beside: TokenSum): number {
+  const paid = Math.floor(promptTokensLeft(cap, beside) / 2);
+  if (paid >= leastWindow) return paid;
+  const names = [`windows.max_total_tokens (${cap.tokens})`];
+  if (cap.cost !== null) names.push(`windows.max_cost (${cap.cost})`);
+  const others = beside.prompt + beside.answer;
+  const message = `${names.join(' and ')} leave ${Math.max(0, paid)} tokens for the text of a window beside ${others} around it and the answer; at least ${leastWindow} are needed`;
+  throw new SluiceError('WINDOW_TOO_SMALL', message);
 }
 
 function split(request: WindowRequest, rules: Rules, budget: number): readonly TextWindow[] {
@@ -116,21 +148,23 @@ function affordable(
   windows: Cut['windows'],
   caps: {
     readonly mostWindows: number;
-    readonly tokens: number;
-    readonly costOf: (window: TextWindow) => number;
+    readonly cap: SpendingCap;
+    /** Of the last stage. */
+    readonly last: TokenSum;
+    readonly tokensOf: (window: TextWindow) => TokenSum;
   },
 ): number[] {
   const order = windows
     .map(({ relevance }, at) => ({ relevance, at }))
     .sort((a, b) => b.relevance - a.relevance || a.at - b.at);
   const asked: number[] = [];
-  let spent = 0;
+  let spent = caps.last;
   for (const { at } of order) {
     const window = windows[at];
     if (window === undefined || asked.length >= caps.mostWindows) break;
-    const cost = caps.costOf(window);
-    if (spent + cost > caps.tokens) continue;
-    spent += cost;
+    const withIt = sumOfTokens(spent, caps.tokensOf(window));
+    if (!isWithin(caps.cap, withIt)) continue;
+    spent = withIt;
     asked.push(at);
   }
   return asked.sort((a, b) => a - b);

@@ -1,0 +1,48 @@
+/** What requests that are made for one request may come to: in tokens, and in money where prices are known. */
+
+export interface TokenSum {
+  readonly prompt: number;
+  readonly answer: number;
+}
+
+/** Of one token, in any currency. */
+export interface TokenPrices {
+  readonly input: number;
+  readonly output: number;
+}
+
+export interface SpendingCap {
+  /** Prompt and answer tokens together. */
+  readonly tokens: number;
+  /** In the currency of the prices; null = tokens alone are bounded. */
+  readonly cost: number | null;
+  readonly prices: TokenPrices | null;
+}
+
+export function sumOfTokens(...sums: readonly TokenSum[]): TokenSum {
+  return {
+    prompt: sums.reduce((sum, { prompt }) => sum + prompt, 0),
+    answer: sums.reduce((sum, { answer }) => sum + answer, 0),
+  };
+}
+
+/** As if the provider had no cache. */
+export function costOf({ prompt, answer }: TokenSum, { input, output }: TokenPrices): number {
+  return prompt * input + answer * output;
+}
+
+export function isWithin(cap: SpendingCap, spent: TokenSum): boolean {
+  if (spent.prompt + spent.answer > cap.tokens) return false;
+  return cap.cost === null || cap.prices === null || costOf(spent, cap.prices) <= cap.cost;
+}
+
+/** Prompt tokens that may still be spent; negative = more is spent than allowed. */
+export function promptTokensLeft(cap: SpendingCap, spent: TokenSum): number {
+  const tokens = cap.tokens - spent.prompt - spent.answer;
+  if (cap.cost === null || cap.prices === null) return tokens;
+  const money = cap.cost - costOf(spent, cap.prices);
+  const { input } = cap.prices;
+  // Where prompts are free, answers alone can cost too much.
+  if (input === 0) return money < 0 ? Math.min(tokens, -1) : tokens;
+  return Math.min(tokens, money / input);
+}
