@@ -148,6 +148,9 @@ async function truncated(station: Station, item: Item, end: 'head' | 'tail'): Pr
   return partOf(item.texts, low, end);
 }
 
+/** A text that is hardly too long needs many: nothing happens until what is asked for is less than it has. */
+const mostRounds = 60;
+
 /** The text shortened until it fits; what is asked for grows smaller while the server counts more than it may. */
 async function compressedTo(station: Station, item: Item): Promise<readonly string[]> {
   const frame = await sizeWith(station, item, []);
@@ -165,7 +168,8 @@ async function compressedTo(station: Station, item: Item): Promise<readonly stri
       return place < 0 ? '' : (context[place] ?? '');
     });
     const size = await sizeWith(station, item, texts);
-    if (size <= station.window || round === 6) return texts;
+    if (size <= station.window) return texts;
+    if (round === mostRounds) throw new Error(`${item.id} was not made to fit the window`);
     target *= (budget / (size - frame)) * 0.98;
   }
 }

@@ -23,13 +23,13 @@ import type {
   WindowPrompt,
   WindowRun,
 } from '../../context/windows/types.ts';
-import { completionEvent, readAnswer, wholeCompletion } from './answers.ts';
+import { readAnswer } from './answers.ts';
 import { createComposer, demandOf, type Composer } from './bodies.ts';
 import { AnsweredStatus, askBackend, finalHeaders, questionHeaders } from './calls.ts';
 import { capOf, cutWindows, type Cut, type Rules } from './layout.ts';
 import { placesOf, type WindowRequest } from './request.ts';
-import { createStops } from './stops.ts';
 import { watchRefusals, type Refused } from './watch.ts';
+import { WrittenAnswer } from './written-answer.ts';
 
 export interface FlightPlan {
   readonly request: WindowRequest;
@@ -40,6 +40,7 @@ export interface FlightPlan {
   readonly scale: number;
   readonly limit: number;
   readonly notes: readonly string[];
+  /** Milliseconds since 1970. */
   readonly now: () => number;
 }
 
@@ -59,7 +60,6 @@ export class WindowFlight implements ForwardHandle {
   readonly #handler: ForwardHandler;
   readonly #controller = new AbortController();
   #final: ForwardHandle | null = null;
-  #paused: (() => void) | null = null;
 
   constructor(backend: Backend, forwarded: ForwardRequest, handler: ForwardHandler) {
     this.#backend = backend;
@@ -70,18 +70,10 @@ export class WindowFlight implements ForwardHandle {
   abort(): void {
     this.#controller.abort();
     this.#final?.abort();
-    this.#goOn();
   }
 
   resume(): void {
     this.#final?.resume();
-    this.#goOn();
-  }
-
-  #goOn(): void {
-    const paused = this.#paused;
-    this.#paused = null;
-    paused?.();
   }
 
   get aborted(): boolean {
@@ -187,7 +179,9 @@ export class WindowFlight implements ForwardHandle {
       send(final.prompt, this.#shorterIfRefused(final, { cut, rules, send, report }));
       return;
     }
-    await this.#write(plan, { pieces: final.pieces, run }, report);
+    const written = new WrittenAnswer(this.#handler, plan.request, plan.now);
+    this.#final = written;
+    await written.write(final.pieces, run, report);
   }
 
   /** The client's handler; a last prompt that can be made shorter is, once, when the server refuses its length. */
@@ -214,52 +208,6 @@ export class WindowFlight implements ForwardHandle {
       send(shorter, this.#handler);
     };
     return watchRefusals(this.#handler, { read, onRefused });
-  }
-
-  /** An answer that is made here. */
-  async #write(
-    plan: FlightPlan,
-    { pieces, run }: { readonly pieces: AsyncIterable<string>; readonly run: WindowRun },
-    report: () => void,
-  ): Promise<void> {
-    const { stream, model, root, maxTokens } = plan.request;
-    const created = Math.floor(plan.now() / 1000);
-    const own = { id: `cmpl-${created}`, created, model };
-    const type = stream ? 'text/event-stream' : 'application/json';
-    const stops = createStops(root['stop']);
-    let text = '';
-    let count = 0;
-    const add = async (ready: string): Promise<void> => {
-      text += ready;
-      if (stream && ready !== '') await this.#send(completionEvent(own, ready, null));
-    };
-    if (stream) this.#handler.onHead(200, ['content-type', type], 'OK');
-    for await (const piece of pieces) {
-      if (this.aborted) return;
-      count += 1;
-      await add(stops.push(piece));
-      if (stops.stopped) break;
-    }
-    await add(stops.rest());
-    report();
-    const cut = run.cutOff || count >= (maxTokens ?? Infinity);
-    const finish = cut && !stops.stopped ? 'length' : 'stop';
-    const closing = stream
-      ? Buffer.concat([completionEvent(own, '', finish), Buffer.from('data: [DONE]\n\n')])
-      : wholeCompletion(own, text, finish);
-    if (!stream) {
-      const length = ['content-length', String(closing.byteLength)];
-      this.#handler.onHead(200, ['content-type', type, ...length], 'OK');
-    }
-    await this.#send(closing);
-    this.#handler.onEnd([]);
-  }
-
-  async #send(bytes: Uint8Array): Promise<void> {
-    if (this.aborted || this.#handler.onData(Buffer.from(bytes))) return;
-    await new Promise<void>((resolve) => {
-      this.#paused = resolve;
-    });
   }
 }
 
