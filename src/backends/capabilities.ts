@@ -6,6 +6,7 @@ const unknown: BackendCapabilities = {
   reportsCachedTokens: null,
   tokenizeRoute: null,
   contextWindow: null,
+  refusesLength: null,
   noticesAbort: null,
 };
 
@@ -16,23 +17,37 @@ const unknown: BackendCapabilities = {
  * - llamacpp: slots keep their prompt; every answer reports `cached_tokens`. A request without `stream` was seen to go on
  *   after its client had left.
  * - anthropic: caches only what the request marks with `cache_control`, and reports it.
- * - ollama: the runner keeps the last prompt's cache; usage does not say how much of it was used.
+ * - ollama: the runner keeps the last prompt's cache; usage does not say how much of it was used. A prompt beyond
+ *   `num_ctx` keeps its first tokens and loses about half of the rest, without a word.
  */
 const byKind: Readonly<Record<BackendKind, BackendCapabilities>> = {
   openai: unknown,
-  vllm: { ...unknown, prefixCache: true, tokenizeRoute: '/tokenize', noticesAbort: true },
-  sglang: { ...unknown, prefixCache: true, noticesAbort: true },
+  vllm: {
+    ...unknown,
+    prefixCache: true,
+    tokenizeRoute: '/tokenize',
+    refusesLength: true,
+    noticesAbort: true,
+  },
+  sglang: { ...unknown, prefixCache: true, refusesLength: true, noticesAbort: true },
   llamacpp: {
     ...unknown,
     prefixCache: true,
     reportsCachedTokens: true,
     tokenizeRoute: '/tokenize',
+    refusesLength: true,
     noticesAbort: false,
   },
-  ollama: { ...unknown, prefixCache: true, reportsCachedTokens: false },
-  tgi: { ...unknown, tokenizeRoute: '/tokenize' },
-  anthropic: { ...unknown, prefixCache: false, reportsCachedTokens: true },
-  embedded: { ...unknown, prefixCache: true, reportsCachedTokens: true, noticesAbort: true },
+  ollama: { ...unknown, prefixCache: true, reportsCachedTokens: false, refusesLength: false },
+  tgi: { ...unknown, tokenizeRoute: '/tokenize', refusesLength: true },
+  anthropic: { ...unknown, prefixCache: false, reportsCachedTokens: true, refusesLength: true },
+  embedded: {
+    ...unknown,
+    prefixCache: true,
+    reportsCachedTokens: true,
+    refusesLength: true,
+    noticesAbort: true,
+  },
 };
 
 export function capabilitiesOf(

@@ -38,6 +38,7 @@ export async function createEmbeddedBackend(options: EmbeddedBackendOptions): Pr
       reportsCachedTokens: true,
       tokenizeRoute: '/tokenize',
       contextWindow: engine.contextLimit,
+      refusesLength: true,
       noticesAbort: true,
     },
     fingerprint: engine.fingerprint,

@@ -51,6 +51,9 @@ const probeBytes = 1 << 20;
 const answerBytes = 16 << 20;
 /** Least time between two attempts to find out what the server is. */
 const detectAgainMs = 10_000;
+/** The same for its context window where that is the loaded model's, and may be another one's next time. */
+const windowAgainMs = 60_000;
+const loadsModels: ReadonlySet<BackendKind> = new Set(['ollama']);
 
 /**
  * Asks the server what it is (when `kind` is `auto`) and returns its adapter; a server that is down does not stop this:
@@ -232,7 +235,19 @@ class RemoteBackend implements Backend {
 
   /** The server is up: a good time to find out what it is, if that failed before or it was down meanwhile. */
   #answered(): void {
-    if (!this.#known && performance.now() >= this.#nextDetection) void this.detect();
+    if (performance.now() < this.#nextDetection) return;
+    if (!this.#known) void this.detect();
+    else if (loadsModels.has(this.#kind)) void this.#learnWindow();
+  }
+
+  /** The window of the model that has just answered: none may have been loaded before. */
+  async #learnWindow(): Promise<void> {
+    const known = this.#capabilities.contextWindow !== null;
+    this.#nextDetection = performance.now() + (known ? windowAgainMs : detectAgainMs);
+    const { contextWindow } = await learnLimits(this.#kind, (path) => this.#probe(path));
+    if (contextWindow === null) return;
+    this.#limits = { ...this.#limits, contextWindow };
+    this.#capabilities = { ...this.#capabilities, contextWindow };
   }
 
   #createCounts(): TokenCounts | null {

@@ -15,6 +15,8 @@ export interface BackendCapabilities {
   readonly tokenizeRoute: string | null;
   /** Context window in tokens. */
   readonly contextWindow: number | null;
+  /** Answers a prompt that is too long with an error; false = cuts it and answers what is left. */
+  readonly refusesLength: boolean | null;
   /** Notices that a non-streaming client went away (llama.cpp does not always). */
   readonly noticesAbort: boolean | null;
 }

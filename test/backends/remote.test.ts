@@ -144,6 +144,33 @@ for (const { name, routes, server, kind, window } of servers) {
   });
 }
 
+test("Ollama's context window is learned when a model is loaded, and again when another one is", async (t) => {
+  let seconds = 0;
+  t.mock.method(performance, 'now', () => seconds * 1000);
+  const loaded: { models: { name: string; context_length: number }[] } = { models: [] };
+  const url = await serve(t, { ...model('library'), '/api/ps': loaded });
+  const backend = await remote(t, url);
+  assert.equal(backend.capabilities.contextWindow, null);
+  const expected = (): number | null => loaded.models[0]?.context_length ?? null;
+  const windowAfter = async (waited: number): Promise<number | null> => {
+    seconds += waited;
+    await call(backend, {});
+    // Asked after the answer, in nobody's way.
+    for (let turn = 0; turn < 100 && backend.capabilities.contextWindow !== expected(); turn++)
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    return backend.capabilities.contextWindow;
+  };
+  loaded.models = [{ name: 'a', context_length: 4096 }];
+  assert.equal(await windowAfter(11), 4096);
+  loaded.models = [{ name: 'b', context_length: 2048 }];
+  assert.equal(await windowAfter(61), 2048);
+  loaded.models = [];
+  seconds += 61;
+  await call(backend, {});
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  assert.equal(backend.capabilities.contextWindow, 2048, 'what was unloaded is not forgotten');
+});
+
 test('a kind that the operator names is not doubted', async (t) => {
   const url = await serve(t, model('vllm', { max_model_len: 4096 }));
   const named = await remote(t, url, { kind: 'tgi' });

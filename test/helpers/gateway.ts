@@ -22,6 +22,7 @@ const nothing: Backend = {
     reportsCachedTokens: null,
     tokenizeRoute: null,
     contextWindow: null,
+    refusesLength: null,
     noticesAbort: null,
   },
   fingerprint: 'fake',

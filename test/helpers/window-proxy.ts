@@ -24,7 +24,13 @@ export interface WindowProxy {
 
 export async function startWindowProxy(
   t: TestContext,
-  options: SmallModelOptions & { readonly config?: Record<string, object> },
+  options: SmallModelOptions & {
+    readonly config?: Record<string, object>;
+    /** Default: one that nothing is known of. */
+    readonly kind?: 'openai' | 'ollama';
+    /** The local tokenizer is not the server's. */
+    readonly estimated?: boolean;
+  },
 ): Promise<WindowProxy> {
   const model = await startSmallModel(t, options);
   const config = parseConfig({
@@ -36,7 +42,7 @@ export async function startWindowProxy(
   });
   const backend = await createRemoteBackend({
     url: model.url,
-    kind: 'openai',
+    kind: options.kind ?? 'openai',
     connectMs: 2000,
     headMs: 30_000,
     idleMs: 30_000,
@@ -48,7 +54,7 @@ export async function startWindowProxy(
     const body = { error: { message: `maximum context length is ${told} tokens` } };
     backend.refusedLength?.(400, Buffer.from(JSON.stringify(body)));
   }
-  const tokenizer = { ...fakeTokenizer(), estimated: false };
+  const tokenizer = { ...fakeTokenizer(), estimated: options.estimated ?? false };
   const observer = createObserver(config.log);
   const gateway = createGateway({
     config,

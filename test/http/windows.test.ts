@@ -188,6 +188,20 @@ test('metrics count windows by what became of them', async (t) => {
   assert.match(text, /sluice_skipped_total\{reason="window-left-out"\} [1-9]/);
 });
 
+test('a server that is known to cut silently gets nothing that is counted as too long', async (t) => {
+  const about = { window: 5000, told: 700, estimated: true };
+  const whole = await start(t, about);
+  const forwarded = await post(whole, '/v1/chat/completions', chat());
+  assert.equal(forwarded.headers.get('x-sluice-windows'), null, 'in doubt the server is asked');
+  const [{ tokens } = { tokens: 0 }] = whole.model.asked;
+  assert.ok(tokens > 700, String(tokens));
+  const cutting = await start(t, { ...about, kind: 'ollama' });
+  const { status, headers } = await post(cutting, '/v1/chat/completions', chat());
+  assert.equal(status, 200);
+  assert.equal(reportOf(cutting, headers).windows?.cause, 'too-long');
+  assert.ok(cutting.model.asked.every((asked) => asked.tokens <= 700));
+});
+
 test('a backend that lies about its limit: the lower one is learned, nothing is refused again', async (t) => {
   const proxy = await start(t, { told: 4000 });
   const first = await post(proxy, '/v1/chat/completions', chat());

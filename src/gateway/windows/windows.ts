@@ -4,7 +4,7 @@ import type { Clock } from '../../core/clock.ts';
 import { SluiceError } from '../../core/errors.ts';
 import type { RequestReport, SkipReason } from '../../core/report.ts';
 import type { WindowCause, WindowsReport, WindowStrategy } from '../../core/window-words.ts';
-import type { Backend, LengthRefusal } from '../../backends/types.ts';
+import type { Backend, BackendCapabilities, LengthRefusal } from '../../backends/types.ts';
 import type { WindowTools } from '../../context/windows/types.ts';
 import type { Config } from '../../config/types.ts';
 import { defectFields } from '../../observe/defect.ts';
@@ -26,9 +26,10 @@ const maxSeen = 10_000;
 const countMs = 2000;
 /**
  * A small vocabulary counts up to so many times the tokens of a large one. A server that counts refuses properly, so
- * that asking it costs nothing; others may cut silently.
+ * that asking it costs nothing; others may cut silently, and some are known to.
  */
 const doubtIfItCounts = 2;
+const doubtIfItCuts = 1;
 const doubtElse = 1.3;
 /** Prose has about four bytes in a token. */
 const mostTokenBytes = 12;
@@ -192,8 +193,7 @@ class WindowService implements WindowKeeper {
   #causeOf(pass: Pass, { backend, body }: Prepared): 'too-long' | null {
     const limit = this.limitOf(backend);
     if (limit === null) return null;
-    const counts = backend.capabilities.tokenizeRoute !== null;
-    const doubt = this.#deps.tokenizer.estimated ? (counts ? doubtIfItCounts : doubtElse) : 1;
+    const doubt = this.#deps.tokenizer.estimated ? doubtAbout(backend.capabilities) : 1;
     // Where there was too much text to count, it is at least a token for so many bytes.
     const tokens = pass.report.tokensAfter ?? body.byteLength / mostTokenBytes;
     return tokens > limit * doubt ? 'too-long' : null;
@@ -233,6 +233,11 @@ class WindowService implements WindowKeeper {
       },
     };
   }
+}
+
+function doubtAbout({ tokenizeRoute, refusesLength }: BackendCapabilities): number {
+  if (refusesLength === false) return doubtIfItCuts;
+  return tokenizeRoute === null ? doubtElse : doubtIfItCounts;
 }
 
 function allowed(facts: {
