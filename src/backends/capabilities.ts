@@ -13,7 +13,8 @@ const unknown: BackendCapabilities = {
 /**
  * - vllm: prefix caching is on by default; `cached_tokens` needs `--enable-prompt-tokens-details`. Both streamed and
  *   plain requests were seen to stop within 160 ms of a closed connection.
- * - sglang: radix cache by default; `cached_tokens` needs `--enable-cache-report`.
+ * - sglang: radix cache by default; `cached_tokens` needs `--enable-cache-report`. Refuses what is too long, but cuts it
+ *   with `--allow-auto-truncate`.
  * - llamacpp: slots keep their prompt; every answer reports `cached_tokens`. A request without `stream` was seen to go on
  *   after its client had left.
  * - anthropic: caches only what the request marks with `cache_control`, and reports it.
@@ -29,7 +30,7 @@ const byKind: Readonly<Record<BackendKind, BackendCapabilities>> = {
     refusesLength: true,
     noticesAbort: true,
   },
-  sglang: { ...unknown, prefixCache: true, refusesLength: true, noticesAbort: true },
+  sglang: { ...unknown, prefixCache: true, noticesAbort: true },
   llamacpp: {
     ...unknown,
     prefixCache: true,

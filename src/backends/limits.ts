@@ -3,11 +3,15 @@ import { field, wholeNumber } from './json-fields.ts';
 import type { Probe } from './detect.ts';
 import type { BackendKind, ServerLimits } from './types.ts';
 
+/** Loaded models that are looked at. */
+const mostModels = 100;
+
 export const noLimits: ServerLimits = {
   blockTokens: null,
   capacityTokens: null,
   slots: null,
   contextWindow: null,
+  modelWindows: null,
 };
 
 /** Asks the routes that this kind of server has. Never throws. */
@@ -71,6 +75,7 @@ function llamaCppLimits(props: unknown): ServerLimits {
   const contextWindow = positive(field(field(props, 'default_generation_settings'), 'n_ctx'));
   const known = slots !== null && contextWindow !== null;
   return {
+    ...noLimits,
     blockTokens: 1,
     capacityTokens: known ? slots * contextWindow : null,
     slots,
@@ -81,10 +86,14 @@ function llamaCppLimits(props: unknown): ServerLimits {
 /** Each loaded model has a context of its own; with several the shortest is safe for all. */
 function ollamaLimits(loaded: unknown): ServerLimits {
   const models = field(loaded, 'models');
-  const windows = (Array.isArray(models) ? models : []).flatMap(
-    (model) => positive(field(model, 'context_length')) ?? [],
-  );
-  return { ...noLimits, contextWindow: windows.length === 0 ? null : Math.min(...windows) };
+  const modelWindows = new Map<string, number>();
+  for (const model of (Array.isArray(models) ? models : []).slice(0, mostModels)) {
+    const name = field(model, 'name');
+    const window = positive(field(model, 'context_length'));
+    if (typeof name === 'string' && window !== null) modelWindows.set(name, window);
+  }
+  const contextWindow = modelWindows.size === 0 ? null : Math.min(...modelWindows.values());
+  return { ...noLimits, contextWindow, modelWindows };
 }
 
 function positive(value: unknown): number | null {

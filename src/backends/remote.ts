@@ -21,6 +21,7 @@ import type {
 import { Exchange, type ExchangeWatcher } from './exchange.ts';
 import { promptsAskedAtOnce } from './prompt-questions.ts';
 import { learnLimits, noLimits } from './limits.ts';
+import { LoadedModels } from './loaded-models.ts';
 import { createPromptTokens } from './prompt-tokens.ts';
 import { readLengthRefusal } from './length-refusal.ts';
 import type { Answer } from './questions.ts';
@@ -51,9 +52,6 @@ const probeBytes = 1 << 20;
 const answerBytes = 16 << 20;
 /** Least time between two attempts to find out what the server is. */
 const detectAgainMs = 10_000;
-/** The same for its context window where that is the loaded model's, and may be another one's next time. */
-const windowAgainMs = 60_000;
-const loadsModels: ReadonlySet<BackendKind> = new Set(['ollama']);
 
 /**
  * Asks the server what it is (when `kind` is `auto`) and returns its adapter; a server that is down does not stop this:
@@ -107,8 +105,13 @@ class RemoteBackend implements Backend {
   #limits: ServerLimits = noLimits;
   #known = false;
   #nextDetection = 0;
+  /** null = the server has one model. */
+  #loaded: LoadedModels | null = null;
   readonly #watcher: ExchangeWatcher = {
-    onAnswer: () => this.#answered(),
+    onAnswer: () => {
+      this.#answered();
+      void this.#learnWindows();
+    },
     // What comes up next at this address may be another server.
     onRefused: () => {
       this.#known = false;
@@ -160,6 +163,10 @@ class RemoteBackend implements Backend {
     return this.#limits;
   }
 
+  contextWindowOf(model: string | null): number | null {
+    return this.#loaded === null ? this.#capabilities.contextWindow : this.#loaded.windowOf(model);
+  }
+
   get countTokens(): CountTokens | null {
     return this.#counts?.available === true ? this.#counts.count : null;
   }
@@ -205,6 +212,7 @@ class RemoteBackend implements Backend {
     const refusal = readLengthRefusal(status, body);
     const known = this.#capabilities.contextWindow;
     if (refusal !== null && refusal.limit !== null && refusal.limit < (known ?? Infinity)) {
+      this.#loaded?.refused(refusal.limit);
       this.#capabilities = { ...this.#capabilities, contextWindow: refusal.limit };
     }
     return refusal;
@@ -222,12 +230,15 @@ class RemoteBackend implements Backend {
     this.#known = true;
     // `openai` says only that nothing was recognised: a server that still loads its model answers so too.
     if (this.#automatic && detected.kind !== 'openai') this.#kind = detected.kind;
-    const limits = await learnLimits(this.#kind, (path) => this.#probe(path));
+    const ask = (): Promise<ServerLimits> => learnLimits(this.#kind, (path) => this.#probe(path));
+    const limits = await ask();
     this.#limits = {
       ...limits,
       contextWindow: contextOf(detected, this.#kind) ?? limits.contextWindow,
     };
     this.#capabilities = capabilitiesOf(this.#kind, this.#limits.contextWindow);
+    const { modelWindows } = limits;
+    this.#loaded = modelWindows === null ? null : new LoadedModels(ask, modelWindows);
     // What the last server refused this one may do.
     this.#counts = this.#createCounts();
     this.#promptTokens = this.#createPromptTokens();
@@ -235,18 +246,13 @@ class RemoteBackend implements Backend {
 
   /** The server is up: a good time to find out what it is, if that failed before or it was down meanwhile. */
   #answered(): void {
-    if (performance.now() < this.#nextDetection) return;
-    if (!this.#known) void this.detect();
-    else if (loadsModels.has(this.#kind)) void this.#learnWindow();
+    if (!this.#known && performance.now() >= this.#nextDetection) void this.detect();
   }
 
-  /** The window of the model that has just answered: none may have been loaded before. */
-  async #learnWindow(): Promise<void> {
-    const known = this.#capabilities.contextWindow !== null;
-    this.#nextDetection = performance.now() + (known ? windowAgainMs : detectAgainMs);
-    const { contextWindow } = await learnLimits(this.#kind, (path) => this.#probe(path));
-    if (contextWindow === null) return;
-    this.#limits = { ...this.#limits, contextWindow };
+  async #learnWindows(): Promise<void> {
+    const loaded = this.#loaded;
+    if (loaded === null || !(await loaded.answered())) return;
+    const contextWindow = loaded.windowOf(null);
     this.#capabilities = { ...this.#capabilities, contextWindow };
   }
 

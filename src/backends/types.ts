@@ -29,7 +29,10 @@ export interface ServerLimits {
   readonly capacityTokens: number | null;
   /** Slots of a server that keeps one prompt in each. */
   readonly slots: number | null;
+  /** Of several models the shortest. */
   readonly contextWindow: number | null;
+  /** Of each model that is loaded now, by its name; null = the server has one model. */
+  readonly modelWindows: ReadonlyMap<string, number> | null;
 }
 
 /** A prompt was refused because of its length; tokens as the server counts, null = it did not tell. */
@@ -113,6 +116,11 @@ export interface Backend {
   readonly tokenizer: TextTokenizer | null;
   /** Asks the server to count; left out or null = it is not known to do that. Takes time: only a request that would not fit may wait for it. */
   readonly countTokens?: CountTokens | null;
+  /**
+   * Context window of the model that a request names, where each has its own; null = not known. Left out = the
+   * capabilities tell it.
+   */
+  contextWindowOf?(model: string | null): number | null;
   /** As found out last; left out = nothing is known. */
   readonly limits?: ServerLimits;
   /** Empties the prompt cache, where the server can do that and it is allowed; says whether it was done. Never rejects. */

@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { windowStrategies } from '../core/window-words.ts';
 import { windowLayouts, windowModes } from './types.ts';
 
-const million = z.number().min(0).max(1_000_000).nullable().default(null);
+const money = z.number().min(0).max(1_000_000).nullable().default(null);
 
 const tokens = z.int().min(1).max(100_000_000);
 
@@ -35,17 +35,11 @@ export const windowsSchema = z.strictObject({
   max_total_tokens: tokens
     .default(200_000)
     .describe('Prompt and answer tokens of all requests that one request may become.'),
-  max_cost: z
-    .number()
-    .min(0)
-    .max(1_000_000)
-    .nullable()
-    .default(null)
-    .describe(
-      'What all these requests together may cost, in the currency of `windows.input_price` and `windows.output_price`, which it needs; as if the provider had no cache. null = tokens alone are bounded.',
-    ),
-  input_price: million.describe('Price of a million prompt tokens; null = not known.'),
-  output_price: million.describe('Price of a million answer tokens; null = not known.'),
+  max_cost: money.describe(
+    'What all these requests together may cost, in the currency of `windows.input_price` and `windows.output_price`, which it needs; as if the provider had no cache. null = tokens alone are bounded.',
+  ),
+  input_price: money.describe('Price of a million prompt tokens; null = not known.'),
+  output_price: money.describe('Price of a million answer tokens; null = not known.'),
   concurrency: z
     .int()
     .min(1)

@@ -36,13 +36,26 @@ export function isWithin(cap: SpendingCap, spent: TokenSum): boolean {
   return cap.cost === null || cap.prices === null || costOf(spent, cap.prices) <= cap.cost;
 }
 
+/** Answer tokens that may still be spent; negative = more is spent than allowed. */
+export function answerTokensLeft(cap: SpendingCap, spent: TokenSum): number {
+  return tokensLeft(cap, spent, ({ output }) => output);
+}
+
 /** Prompt tokens that may still be spent; negative = more is spent than allowed. */
 export function promptTokensLeft(cap: SpendingCap, spent: TokenSum): number {
+  return tokensLeft(cap, spent, ({ input }) => input);
+}
+
+function tokensLeft(
+  cap: SpendingCap,
+  spent: TokenSum,
+  priceOf: (prices: TokenPrices) => number,
+): number {
   const tokens = cap.tokens - spent.prompt - spent.answer;
   if (cap.cost === null || cap.prices === null) return tokens;
   const money = cap.cost - costOf(spent, cap.prices);
-  const { input } = cap.prices;
-  // Where prompts are free, answers alone can cost too much.
-  if (input === 0) return money < 0 ? Math.min(tokens, -1) : tokens;
-  return Math.min(tokens, money / input);
+  const price = priceOf(cap.prices);
+  // What is free can still come too late.
+  if (price === 0) return money < 0 ? Math.min(tokens, -1) : tokens;
+  return Math.floor(Math.min(tokens, money / price));
 }

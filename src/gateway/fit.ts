@@ -2,6 +2,7 @@
 import type { Backend } from '../backends/types.ts';
 import type { FitReport } from '../core/window-words.ts';
 import type { TextTokenizer } from '../tokenize/types.ts';
+import { contextWindowOf } from './context-window.ts';
 import { candidatesOf, type DecideSettings } from './decide.ts';
 import type { Unit } from './plan.ts';
 import { createServerScale, type ServerScale } from './server-scale.ts';
@@ -17,7 +18,7 @@ const reserve = 0.125;
 const doubt = 2;
 
 export interface FitRules {
-  readonly backend: Pick<Backend, 'capabilities'>;
+  readonly backend: Pick<Backend, 'capabilities' | 'contextWindowOf'>;
   readonly scale: ServerScale;
   readonly tokenizer: Pick<TextTokenizer, 'estimated'>;
   /** Context window as the operator says; null = as the backend tells. */
@@ -66,7 +67,7 @@ export async function fitOf(
 ): Promise<FitReport | null> {
   const { rules, countTokens, signal } = tools;
   const { fitRate } = settings;
-  const limit = rules.limitTokens ?? rules.backend.capabilities.contextWindow;
+  const limit = contextWindowOf(rules.backend, facts.model, rules.limitTokens);
   if (limit === null || fitRate === null || facts.spent === null) return null;
   const text = await sizeOf(unit, settings, countTokens);
   if (text === null) return null;

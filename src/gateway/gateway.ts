@@ -12,6 +12,7 @@ import type { Observer } from '../observe/types.ts';
 import type { Placement, Reuse } from '../reuse/types.ts';
 import type { TextTokenizer } from '../tokenize/types.ts';
 import { dialectOf } from '../wire/dialect.ts';
+import { contextWindowOf } from './context-window.ts';
 import { createExactCounts, type ExactCounts } from './exact-counts.ts';
 import { createFitRules } from './fit.ts';
 import { createFlights, type Flights } from './flights.ts';
@@ -266,6 +267,7 @@ class SluiceGateway implements Gateway {
 
 function sinkRulesOf({ sinks: tools, config }: GatewayDeps, backend: Backend): SinkRules | null {
   if (tools === undefined || !config.sinks.enabled) return null;
-  const windowTokens = config.windows.limit_tokens ?? backend.capabilities.contextWindow;
-  return { tools, config: config.sinks, windowTokens };
+  const { limit_tokens: limit } = config.windows;
+  const windowOf = (model: string | null): number | null => contextWindowOf(backend, model, limit);
+  return { tools, config: config.sinks, windowOf };
 }

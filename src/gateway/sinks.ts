@@ -12,8 +12,8 @@ import { perMessage } from './template-tokens.ts';
 export interface SinkRules {
   readonly tools: SinkTools;
   readonly config: Config['sinks'];
-  /** Context window of the model; null = not known, nothing is left out. */
-  readonly windowTokens: number | null;
+  /** Context window of a model; null = not known, nothing is left out. */
+  readonly windowOf: (model: string | null) => number | null;
 }
 
 /** What a cut makes of a request. */
@@ -37,9 +37,10 @@ export async function sinkRequest(
     readonly decisions: readonly UnitDecision[];
     readonly countTokens: (text: string) => Promise<number>;
   },
-  { tools, config, windowTokens }: SinkRules,
+  { tools, config, windowOf }: SinkRules,
 ): Promise<Sunk | null> {
   const { request, units, decisions, countTokens } = facts;
+  const windowTokens = windowOf(request.model);
   if (!config.enabled || windowTokens === null || request.dialect !== 'openai-chat') return null;
   const sinkUnits: SinkUnit[] = [];
   for (const [at, unit] of units.entries()) {

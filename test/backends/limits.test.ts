@@ -43,13 +43,19 @@ test('vLLM tells blocks and tokens that fit in its metrics', async () => {
 
 test('SGLang tells them with its arguments, under either name of the route', async () => {
   const info = '{"page_size":1,"context_length":32768,"max_total_num_tokens":400000}';
-  const known = { blockTokens: 1, capacityTokens: 400_000, slots: null, contextWindow: 32_768 };
+  const known = {
+    ...noLimits,
+    blockTokens: 1,
+    capacityTokens: 400_000,
+    contextWindow: 32_768,
+  };
   assert.deepEqual(await learned('sglang', { '/server_info': info }), known);
   assert.deepEqual(await learned('sglang', { '/get_server_info': info }), known);
 });
 
 test('llama.cpp tells its slots and what each holds', async () => {
   assert.deepEqual(await learned('llamacpp', { '/props': recorded('llamacpp-props.json') }), {
+    ...noLimits,
     blockTokens: 1,
     capacityTokens: 8192,
     slots: 2,
@@ -63,6 +69,10 @@ test('Ollama tells the context of what is loaded, TGI its batch', async () => {
   assert.deepEqual(await learned('ollama', { '/api/ps': loaded }), {
     ...noLimits,
     contextWindow: 4096,
+    modelWindows: new Map([
+      ['a', 8192],
+      ['b', 4096],
+    ]),
   });
   assert.deepEqual(await learned('tgi', { '/info': '{"max_batch_total_tokens":50000}' }), {
     ...noLimits,
@@ -72,10 +82,13 @@ test('Ollama tells the context of what is loaded, TGI its batch', async () => {
 
 test('what is not told is not known', async () => {
   for (const kind of backendKinds) {
+    // No model is loaded yet.
+    const modelWindows = kind === 'ollama' ? new Map<string, number>() : null;
+    const nothing = { ...noLimits, modelWindows };
     const limits = await learned(kind, {});
-    assert.deepEqual({ ...limits, blockTokens: null }, noLimits, kind);
+    assert.deepEqual({ ...limits, blockTokens: null }, nothing, kind);
     const none = await learnLimits(kind, () => Promise.resolve(null));
-    assert.deepEqual({ ...none, blockTokens: null }, noLimits, kind);
+    assert.deepEqual({ ...none, blockTokens: null }, nothing, kind);
   }
 });
 

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { createServer } from 'node:http';
 import { Readable } from 'node:stream';
 import { test, type TestContext } from 'node:test';
+import { setTimeout as pause } from 'node:timers/promises';
 import { createRemoteBackend, type RemoteOptions } from '../../src/backends/remote.ts';
 import type { Backend, ForwardRequest, RawHeaders } from '../../src/backends/types.ts';
 import { SluiceError } from '../../src/core/errors.ts';
@@ -144,31 +145,45 @@ for (const { name, routes, server, kind, window } of servers) {
   });
 }
 
-test("Ollama's context window is learned when a model is loaded, and again when another one is", async (t) => {
+test("Ollama's context windows are learned when models are loaded, and again later", async (t) => {
   let seconds = 0;
   t.mock.method(performance, 'now', () => seconds * 1000);
   const loaded: { models: { name: string; context_length: number }[] } = { models: [] };
-  const url = await serve(t, { ...model('library'), '/api/ps': loaded });
-  const backend = await remote(t, url);
-  assert.equal(backend.capabilities.contextWindow, null);
-  const expected = (): number | null => loaded.models[0]?.context_length ?? null;
-  const windowAfter = async (waited: number): Promise<number | null> => {
-    seconds += waited;
+  let asked = 0;
+  const routes = { ...model('library'), '/api/ps': loaded };
+  const upstream = await startFakeUpstream(t, {
+    type: 'custom',
+    answer: (request, response) => {
+      if (request.url === '/api/ps') asked += 1;
+      playRoutes(routes)?.(request, response);
+    },
+  });
+  const backend = await remote(t, upstream.url);
+  const windows = (): (number | null | undefined)[] =>
+    ['chat', 'embed:v1', 'other', null].map((name) => backend.contextWindowOf?.(name));
+  assert.deepEqual(windows(), [null, null, null, null]);
+  const answered = async (): Promise<void> => {
+    const before = asked;
     await call(backend, {});
-    // Asked after the answer, in nobody's way.
-    for (let turn = 0; turn < 100 && backend.capabilities.contextWindow !== expected(); turn++)
-      await new Promise((resolve) => setTimeout(resolve, 5));
-    return backend.capabilities.contextWindow;
+    // Asked beside the answer, in nobody's way.
+    for (let turn = 0; turn < 200 && asked === before; turn++) await pause(5);
+    await pause(20);
   };
-  loaded.models = [{ name: 'a', context_length: 4096 }];
-  assert.equal(await windowAfter(11), 4096);
-  loaded.models = [{ name: 'b', context_length: 2048 }];
-  assert.equal(await windowAfter(61), 2048);
-  loaded.models = [];
-  seconds += 61;
+  loaded.models = [{ name: 'chat:latest', context_length: 32_768 }];
+  await answered();
+  assert.deepEqual([asked, ...windows()], [2, 32_768, null, null, 32_768], 'at once');
+  loaded.models = [{ name: 'embed:v1', context_length: 2048 }];
   await call(backend, {});
-  await new Promise((resolve) => setTimeout(resolve, 50));
-  assert.equal(backend.capabilities.contextWindow, 2048, 'what was unloaded is not forgotten');
+  await pause(50);
+  assert.equal(asked, 2, 'not after every answer');
+  seconds += 61;
+  await answered();
+  assert.deepEqual(windows(), [32_768, 2048, null, 2048], 'what was unloaded is not forgotten');
+  const refusal = { error: { message: 'maximum context length is 4096 tokens' } };
+  backend.refusedLength?.(400, Buffer.from(JSON.stringify(refusal)));
+  seconds += 61;
+  await answered();
+  assert.equal(backend.contextWindowOf?.('embed:v1'), 2048);
 });
 
 test('a kind that the operator names is not doubted', async (t) => {

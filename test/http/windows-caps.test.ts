@@ -7,9 +7,14 @@ import {
   content,
   documents,
   post,
+  question,
   reportOf,
   start,
 } from '../helpers/window-requests.ts';
+
+const wordy = Array.from({ length: 20 }, (_, at) => `with regard to pier ${at}`).join(', ');
+const longer = content.replace(question, `${question} Please answer ${wordy}.`);
+const record = `Extracted Information: ${'the crane stands there, '.repeat(40)}\nRationale: it says so\nAnswer: 1971\nConfidence Score: 4`;
 
 test('a cap below the context window makes smaller windows', async (t) => {
   const proxy = await start(t, {
@@ -70,6 +75,32 @@ test('a cap on costs that no window fits under gives the refusal back', async (t
   assert.equal(status, 400);
   assert.equal(reportOf(proxy, headers).skipped['windows-unfit'], 1);
 });
+
+for (const [strategy, window, cap, max_tokens, windows] of [
+  ['select', 1200, 3200, 900, 6],
+  ['select', 3000, 5000, 2500, 6],
+  ['reduce', 2000, 4000, 1500, 4],
+  ['reduce', 3000, 5000, 2500, 6],
+  ['reduce', 1200, 3500, 200, 8],
+] as const) {
+  test(`${strategy}, ${cap} tokens: long answers, records and questions stay below the cap`, async (t) => {
+    const proxy = await start(t, {
+      window,
+      config: { windows: { strategy, max_total_tokens: cap, layout: 'question-first' } },
+      answer: ({ text }) => ({
+        text: text.includes('Confidence Score: a number') ? record : 'In 1971.',
+      }),
+    });
+    const asked = chat({ max_tokens, messages: [{ role: 'user', content: longer }] });
+    const many = { 'x-sluice-windows': String(windows) };
+    const { status, headers, text } = await post(proxy, '/v1/chat/completions', asked, many);
+    assert.equal(status, 200, text);
+    const { promptTokens, completionTokens } = reportOf(proxy, headers).windows!;
+    const last = proxy.model.asked.at(-1)!;
+    const most = promptTokens + completionTokens + last.tokens + Number(last.body['max_tokens']);
+    assert.ok(most <= cap && most > 0.8 * cap, String(most));
+  });
+}
 
 test('nbce: a cap on costs ends the answer, and what was spent is told', async (t) => {
   const prices = { input_price: 2, output_price: 10 };

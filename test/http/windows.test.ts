@@ -188,7 +188,7 @@ test('metrics count windows by what became of them', async (t) => {
   assert.match(text, /sluice_skipped_total\{reason="window-left-out"\} [1-9]/);
 });
 
-test('a server that is known to cut silently gets nothing that is counted as too long', async (t) => {
+test('what may be too long for a server that is known to cut silently is read in windows', async (t) => {
   const about = { window: 5000, told: 700, estimated: true };
   const whole = await start(t, about);
   const forwarded = await post(whole, '/v1/chat/completions', chat());

@@ -50,7 +50,13 @@ engineSuite('llama.cpp', async () => {
     model: 'tiny',
     kind: 'llamacpp',
     folder: templated?.folder ?? null,
-    limits: { blockTokens: 1, capacityTokens: 8192, slots: 2, contextWindow: 4096 },
+    limits: {
+      blockTokens: 1,
+      capacityTokens: 8192,
+      slots: 2,
+      contextWindow: 4096,
+      modelWindows: null,
+    },
     async close() {
       await stop(child);
       templated?.remove();

@@ -59,7 +59,13 @@ engineSuite('vLLM', async () => {
     model: 'tiny',
     kind: 'vllm',
     folder,
-    limits: { blockTokens: 32, capacityTokens: 524_288, slots: null, contextWindow: 4096 },
+    limits: {
+      blockTokens: 32,
+      capacityTokens: 524_288,
+      slots: null,
+      contextWindow: 4096,
+      modelWindows: null,
+    },
     events: {
       endpoint: `tcp://127.0.0.1:${events}`,
       replayEndpoint: `tcp://127.0.0.1:${replay}`,

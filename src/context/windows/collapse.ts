@@ -1,6 +1,6 @@
 /** Records that are too long together: merged group by group, the surest ones kept where that does not help. */
 import { isWithin, sumOfTokens, type TokenSum } from '../../core/spending.ts';
-import { inTurns, nameOf, type Ledger } from './ledger.ts';
+import { inTurns, nameOf, serverTokens, type Ledger } from './ledger.ts';
 import {
   groupRecords,
   mergePrompt,
@@ -18,11 +18,18 @@ const mostMerges = 3;
 export async function collapse(
   records: readonly EvidenceRecord[],
   room: number,
-  { job, ledger }: { readonly job: WindowJob; readonly ledger: Ledger },
+  {
+    job,
+    ledger,
+    last,
+  }: {
+    readonly job: WindowJob;
+    readonly ledger: Ledger;
+    /** What the answer that all of this is for may take: it has to be paid as well. */
+    readonly last: TokenSum;
+  },
 ): Promise<readonly EvidenceRecord[]> {
   let current = records;
-  // The answer that all of this is for has to be paid as well.
-  const last = { prompt: job.frameTokens + room, answer: job.maxTokens };
   for (let round = 0; job.count(showRecords(current)) > room; round++) {
     const mergeRoom = room - job.count(mergePrompt(job.question, [])) - job.recordTokens;
     const groups = groupRecords(current, Math.max(1, mergeRoom), job.count);
@@ -46,7 +53,7 @@ function mergingTokens(groups: readonly (readonly EvidenceRecord[])[], job: Wind
   const merges = groups.filter((group) => group.length > 1);
   return sumOfTokens(
     ...merges.map((group) => ({
-      prompt: job.count(mergePrompt(job.question, group)) + job.frameTokens,
+      prompt: serverTokens(mergePrompt(job.question, group), job) + job.frameTokens,
       answer: job.recordTokens,
     })),
   );

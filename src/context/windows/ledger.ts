@@ -42,8 +42,15 @@ export function counting(job: WindowJob, ask: Ask): Ledger {
 }
 
 function promptTokensOf(prompt: WindowPrompt, job: WindowJob): number {
-  if (prompt.type === 'text') return job.frameTokens + job.count(prompt.text);
-  return prompt.type === 'bare' ? job.frameTokens : (job.windows[prompt.window]?.tokens ?? 0);
+  if (prompt.type === 'text') return job.frameTokens + serverTokens(prompt.text, job);
+  if (prompt.type === 'record') return job.windows[prompt.window]?.tokens ?? 0;
+  const whole = prompt.type === 'bare' ? job.frameTokens : job.windows[prompt.window]?.tokens;
+  return (whole ?? 0) + serverTokens(prompt.continuation ?? '', job);
+}
+
+/** As the server is believed to count. */
+export function serverTokens(text: string, { count, scale }: WindowJob): number {
+  return Math.ceil(count(text) * scale);
 }
 
 /** Some at once, in order. Rejects with the first failure, after which no further one starts. */

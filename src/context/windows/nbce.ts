@@ -13,6 +13,8 @@ const topTokens = 20;
 
 export interface PoolingCalls {
   readonly ask: Ask;
+  /** By everything so far. */
+  readonly spent: () => TokenSum;
   /** A window's distribution was taken. */
   readonly spoke: (window: number) => void;
   /** A window's request failed; it is not asked again. */
@@ -38,10 +40,9 @@ export async function* poolingAnswer(job: WindowJob, calls: PoolingCalls): Async
   const asking = new PooledAsking(job, calls);
   let text = '';
   let previous: number | null = null;
-  let spent: TokenSum = { prompt: 0, answer: 0 };
   for (let length = 0; length < job.maxTokens; length++) {
-    spent = sumOfTokens(spent, asking.cost(length));
-    if (!isWithin(job.cap, spent)) return cut(`stopped-by-cap;tokens=${length}`);
+    const withStep = sumOfTokens(calls.spent(), asking.cost(length));
+    if (!isWithin(job.cap, withStep)) return cut(`stopped-by-cap;tokens=${length}`);
     const answers = await asking.step(text);
     const pooled = poolStep(
       {

@@ -1,5 +1,5 @@
 /** Asking the windows: the first one alone, so that the others find its prefix cached, then the rest side by side. */
-import type { TokenSum } from '../../core/spending.ts';
+import { promptTokensLeft, sumOfTokens, type TokenSum } from '../../core/spending.ts';
 import { TooLong } from '../../core/too-long.ts';
 import { poolingAnswer } from './nbce.ts';
 import { collapse } from './collapse.ts';
@@ -147,8 +147,11 @@ async function reduceWindows(
     return { final: { type: 'prompt', prompt: { type: 'window', window } }, outcomes };
   }
   const instruction = job.count(answerPrompt(job.question, []));
-  const room = job.roomTokens - instruction;
-  const kept = await collapse(records, room, { job, ledger });
+  const beside = { prompt: job.frameTokens, answer: job.maxTokens };
+  const paid = promptTokensLeft(job.cap, sumOfTokens(ledger.spent, beside)) / job.scale;
+  const most = Math.max(instruction, Math.min(job.roomTokens, Math.floor(paid)));
+  const last = sumOfTokens(beside, { prompt: Math.ceil(most * job.scale), answer: 0 });
+  const kept = await collapse(records, most - instruction, { job, ledger, last });
   choose(outcomes, windowsOf(kept));
   const within = (tokens: number): WindowPrompt => {
     const { kept: fewer, dropped } = surestRecords(kept, tokens - instruction, job.count);
@@ -180,6 +183,7 @@ async function poolWindows(
   const outcomes = job.windows.map((): WindowOutcome => ({ ...unknown, state: 'answered' }));
   const pieces = poolingAnswer(job, {
     ask: ledger.ask,
+    spent: () => ledger.spent,
     spoke: (window) => choose(outcomes, [window]),
     failed: (window, error) => {
       const spoke = outcomes[window]?.state === 'chosen';

@@ -89,13 +89,16 @@ export interface WindowJob {
   /** Tokens of an answer that a window is asked for, and of a record. */
   readonly answerTokens: number;
   readonly recordTokens: number;
-  /** Tokens that all records together may have in one prompt. */
+  /** Local tokens that all records together may have in one prompt. */
   readonly roomTokens: number;
   /** Most tokens of the final answer, for strategies that write it themselves. */
   readonly maxTokens: number;
   /** What requests may come to in all; a strategy that needs more stops. */
   readonly cap: SpendingCap;
+  /** Local tokens. */
   readonly count: (text: string) => number;
+  /** Tokens of the server for a local one. */
+  readonly scale: number;
   /** Ends what runs. */
   readonly signal: AbortSignal;
 }

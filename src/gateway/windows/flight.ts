@@ -24,6 +24,7 @@ import type {
   WindowRun,
 } from '../../context/windows/types.ts';
 import { readAnswer } from './answers.ts';
+import { usualAnswer } from '../template-tokens.ts';
 import { createComposer, demandOf, type Composer } from './bodies.ts';
 import { AnsweredStatus, askBackend, finalHeaders, questionHeaders } from './calls.ts';
 import { capOf, cutWindows, type Cut, type Rules } from './layout.ts';
@@ -108,7 +109,10 @@ export class WindowFlight implements ForwardHandle {
     let { scale, limit } = plan;
     for (let tries = 0; ; tries++) {
       const { rules, cut } = cutFor(plan, plan.rulesFor({ scale, limit }));
-      if (cut.asked.length === 0) throw new Error('The caps on tokens and costs allow no window');
+      if (cut.asked.length === 0) {
+        const message = 'windows.max_total_tokens or windows.max_cost allows no window';
+        throw new SluiceError('WINDOW_TOO_SMALL', message);
+      }
       const windows = cut.asked.flatMap((at) => cut.windows[at] ?? []);
       const { tools, layout } = rules;
       const composer = createComposer(plan.request, windows, { tools, layout });
@@ -126,22 +130,22 @@ export class WindowFlight implements ForwardHandle {
   #job(plan: FlightPlan, { cut, rules }: { readonly cut: Cut; readonly rules: Rules }): WindowJob {
     const { config, strategy, count, limit, scale } = rules;
     const { maxTokens } = plan.request;
-    const frame = plan.request.frame.reduce((sum, text) => sum + count(text), 0);
     return {
       strategy,
       question: demandOf(plan.request),
       windows: cut.asked.map((at) => ({
-        tokens: Math.ceil(((cut.windows[at]?.tokens ?? 0) + frame) * scale),
+        tokens: Math.ceil((cut.windows[at]?.tokens ?? 0) * scale) + cut.besideTokens,
         relevance: cut.windows[at]?.relevance ?? 0,
       })),
-      frameTokens: Math.ceil(frame * scale),
+      frameTokens: cut.frameTokens,
       concurrency: config.concurrency,
       answerTokens: Math.min(config.answer_tokens, maxTokens ?? Infinity, Math.floor(limit / 4)),
       recordTokens: cut.recordTokens,
       roomTokens: cut.roomTokens,
-      maxTokens: Math.min(maxTokens ?? 256, Math.floor(limit / 4)),
+      maxTokens: Math.min(maxTokens ?? usualAnswer, Math.floor(limit / 4)),
       cap: capOf(config),
       count,
+      scale,
       signal: this.#controller.signal,
     };
   }

@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto';
 import type { BoundedCache } from '../../core/bounded-cache.ts';
 import { SluiceError } from '../../core/errors.ts';
 import {
+  answerTokensLeft,
   isWithin,
   promptTokensLeft,
   sumOfTokens,
@@ -49,6 +50,10 @@ export interface Cut {
   readonly recordTokens: number;
   /** Tokens that the final answer can have, at least. */
   readonly answerTokens: number;
+  /** Tokens of the client's request without any of the text, as believed. */
+  readonly frameTokens: number;
+  /** Tokens of the request about one window without its text, as believed. */
+  readonly besideTokens: number;
   /** Tokens of the longest prompt of a window, as believed. */
   readonly longestTokens: number;
 }
@@ -64,14 +69,69 @@ export function capOf(config: Config['windows']): SpendingCap {
   };
 }
 
-/** @throws SluiceError WINDOW_TOO_SMALL when the frame leaves no room for text */
+/** What stands around the text, in tokens of the server. */
+interface Around {
+  /** Of the client's own request without the text. */
+  readonly frame: number;
+  /** Of a request about one window, without its text. */
+  readonly beside: number;
+  /** Of a prompt of records, without them. */
+  readonly system: number;
+  readonly shared: number;
+  /** Answer that is reserved for the last stage. */
+  readonly answer: number;
+  readonly recordTokens: number;
+  /** Left for the text of a window. */
+  readonly room: number;
+}
+
+/** @throws SluiceError WINDOW_TOO_SMALL when frame or caps leave no room for text */
 export function cutWindows(request: WindowRequest, rules: Rules): Cut {
-  const { config, tools, count, limit, scale, wanted, strategy } = rules;
+  const { config, tools, limit, scale, wanted, strategy } = rules;
   const { materials } = request;
+  const { frame, beside, system, shared, answer, recordTokens, room } = aroundText(request, rules);
+  const own = {
+    prompt: beside,
+    answer: strategy === 'reduce' ? recordTokens : config.answer_tokens,
+  };
+  // Where no window has information, one answers by itself.
+  const last = { prompt: Math.max(beside, frame), answer };
+  const cap = capOf(config);
+  const most = Math.min(room, paidTokens(cap, sumOfTokens(own, last)));
+  const budget = Math.floor(Math.max(leastWindow, most - (most % step)) / scale);
+  const windows = split(request, rules, Math.max(1, budget));
+  const texts = windows.map(({ pieces }) => tools.render(materials, pieces));
+  const relevance = tools.relevance(texts, leadingQuestion(request));
+  const scored = windows.map((window, at) => ({ ...window, relevance: relevance[at] ?? 0 }));
+  const tokensOf = (window: TextWindow): number => Math.ceil(window.tokens * scale);
+  const longest = Math.max(0, ...windows.map(tokensOf));
+  const { asked, spent } = affordable(scored, {
+    mostWindows: Math.min(config.max_windows, wanted ?? config.max_windows),
+    cap,
+    last: { prompt: Math.min(limit - answer, longest + last.prompt), answer },
+    tokensOf: (window) => sumOfTokens(own, { prompt: tokensOf(window), answer: 0 }),
+  });
+  const longer = Math.min(limit - frame - longest, answer + answerTokensLeft(cap, spent));
+  return {
+    windows: scored,
+    asked,
+    sharedTokens: shared,
+    frameTokens: frame,
+    besideTokens: beside,
+    longestTokens: longest + beside,
+    roomTokens: Math.floor((limit - system - answer) / scale),
+    recordTokens,
+    answerTokens: strategy === 'reduce' ? answer : Math.max(answer, Math.floor(longer)),
+  };
+}
+
+function aroundText(request: WindowRequest, rules: Rules): Around {
+  const { config, tools, count, limit, scale, strategy } = rules;
   const tokens = (texts: readonly string[]): number =>
     Math.ceil(texts.reduce((sum, text) => sum + count(text), 0) * scale);
   const overhead = around + perMessage * request.messages;
-  const ahead = rules.layout === 'question-first' ? tokens([leadingQuestion(request)]) : 0;
+  const moved = rules.layout === 'question-first';
+  const ahead = moved ? tokens([leadingQuestion(request)]) : 0;
   const tails = tokens(request.regions.map(({ tail }) => tail));
   const frame = tokens(request.frame) + ahead + tails + overhead;
   const recordTokens = Math.min(config.record_tokens, Math.floor(limit / 4));
@@ -81,41 +141,22 @@ export function cutWindows(request: WindowRequest, rules: Rules): Cut {
   const instruction = tokens([before, after]);
   const forAnswer = limit - frame - Math.max(answer, Math.min(config.answer_tokens, limit / 4));
   const forRecord = limit - system - instruction - recordTokens;
-  const room = Math.floor(strategy === 'reduce' ? Math.min(forAnswer, forRecord) : forAnswer);
+  const reduces = strategy === 'reduce';
+  const room = Math.floor(reduces ? Math.min(forAnswer, forRecord) : forAnswer);
   if (room < leastWindow) {
     const message = `A window of ${limit} tokens has ${Math.max(0, room)} left for text beside the ${frame} tokens around it and the answer; at least ${leastWindow} are needed`;
     throw new SluiceError('WINDOW_TOO_SMALL', message);
   }
-  const beside = strategy === 'reduce' ? instruction + system : frame;
-  const own = {
-    prompt: beside,
-    answer: strategy === 'reduce' ? recordTokens : config.answer_tokens,
-  };
-  const last = { prompt: beside, answer };
-  const cap = capOf(config);
-  const most = Math.min(room, paidTokens(cap, sumOfTokens(own, last)));
-  const budget = Math.floor(Math.max(leastWindow, most - (most % step)) / scale);
-  const windows = split(request, rules, Math.max(1, budget));
-  const texts = windows.map(({ pieces }) => tools.render(materials, pieces));
-  const relevance = tools.relevance(texts, leadingQuestion(request));
-  const scored = windows.map((window, at) => ({ ...window, relevance: relevance[at] ?? 0 }));
-  const mostWindows = Math.min(config.max_windows, wanted ?? config.max_windows);
-  const longest = Math.max(0, ...windows.map((window) => window.tokens)) * scale;
+  const inFront = reduces ? system : tokens(request.ahead);
   return {
-    windows: scored,
-    longestTokens: longest + beside,
-    asked: affordable(scored, {
-      mostWindows,
-      cap,
-      last: { prompt: Math.min(limit - answer, longest + beside), answer },
-      tokensOf: (window) =>
-        sumOfTokens(own, { prompt: Math.ceil(window.tokens * scale), answer: 0 }),
-    }),
-    sharedTokens: sharedTokens(request, rules, { instruction, system, tokens }),
-    roomTokens: Math.floor((limit - system - answer) / scale),
+    frame,
+    beside: reduces ? instruction + system : frame,
+    system,
+    // What stands in front of the first document, and in front of that what is put there.
+    shared: inFront + (moved ? (reduces ? instruction : ahead) : 0),
+    answer,
     recordTokens,
-    answerTokens:
-      strategy === 'reduce' ? answer : Math.max(answer, Math.floor(limit - frame - longest)),
+    room,
   };
 }
 
@@ -143,7 +184,7 @@ function split(request: WindowRequest, rules: Rules, budget: number): readonly T
   }
 }
 
-/** Of too many windows the most relevant ones, as far as the caps allow. */
+/** Of too many windows the most relevant ones, as far as the caps allow, and what they and the last stage may take. */
 function affordable(
   windows: Cut['windows'],
   caps: {
@@ -153,7 +194,7 @@ function affordable(
     readonly last: TokenSum;
     readonly tokensOf: (window: TextWindow) => TokenSum;
   },
-): number[] {
+): { readonly asked: number[]; readonly spent: TokenSum } {
   const order = windows
     .map(({ relevance }, at) => ({ relevance, at }))
     .sort((a, b) => b.relevance - a.relevance || a.at - b.at);
@@ -167,23 +208,7 @@ function affordable(
     spent = withIt;
     asked.push(at);
   }
-  return asked.sort((a, b) => a - b);
-}
-
-/** What stands in front of the first document, and in front of that what is put there. */
-function sharedTokens(
-  request: WindowRequest,
-  { strategy, layout }: Rules,
-  known: {
-    readonly instruction: number;
-    readonly system: number;
-    readonly tokens: (texts: readonly string[]) => number;
-  },
-): number {
-  const moved = layout === 'question-first';
-  if (strategy === 'reduce') return known.system + (moved ? known.instruction : 0);
-  const ahead = known.tokens(request.ahead);
-  return ahead + (moved ? known.tokens([leadingQuestion(request)]) : 0);
+  return { asked: asked.sort((a, b) => a - b), spent };
 }
 
 /**

@@ -11,6 +11,7 @@ import { defectFields } from '../../observe/defect.ts';
 import type { Observer } from '../../observe/types.ts';
 import type { TextTokenizer } from '../../tokenize/types.ts';
 import type { Pass } from '../pass.ts';
+import { contextWindowOf } from '../context-window.ts';
 import { responseHeaders } from '../report.ts';
 import type { Reports } from '../reports.ts';
 import { createServerScale, type ServerScale } from '../server-scale.ts';
@@ -25,11 +26,11 @@ const maxSeen = 10_000;
 /** Time for asking a server how many tokens a text has, milliseconds. */
 const countMs = 2000;
 /**
- * A small vocabulary counts up to so many times the tokens of a large one. A server that counts refuses properly, so
- * that asking it costs nothing; others may cut silently, and some are known to.
+ * A small vocabulary counts up to so many times the tokens of a large one: asking a server that refuses what is too
+ * long costs nothing. Others may cut silently; for those that do the count may be too low, and lacks the template.
  */
-const doubtIfItCounts = 2;
-const doubtIfItCuts = 1;
+const doubtIfItRefuses = 2;
+const doubtIfItCuts = 0.85;
 const doubtElse = 1.3;
 /** Prose has about four bytes in a token. */
 const mostTokenBytes = 12;
@@ -93,9 +94,8 @@ class WindowService implements WindowKeeper {
     }
   }
 
-  /** The limit as the operator says, else as the backend tells. */
-  limitOf(backend: Backend): number | null {
-    return this.#deps.config.limit_tokens ?? backend.capabilities.contextWindow;
+  #limitOf(backend: Backend, model: string | null): number | null {
+    return contextWindowOf(backend, model, this.#deps.config.limit_tokens);
   }
 
   skip(id: string, reason: SkipReason, count = 1): void {
@@ -140,7 +140,7 @@ class WindowService implements WindowKeeper {
     const { model } = request;
     const scale = await scaleOf(all, { count, model, told: refusal?.prompt ?? null });
     const total = Math.ceil(all.reduce((sum, text) => sum + count(text), 0) * scale);
-    const known = this.limitOf(backend) ?? Infinity;
+    const known = this.#limitOf(backend, model) ?? Infinity;
     const limit = Math.min(known, refusal === null ? known : (refusal.limit ?? total * 0.75));
     const layout = layoutFor(request, {
       configured: config.layout,
@@ -191,7 +191,7 @@ class WindowService implements WindowKeeper {
 
   /** Surely too long. Where another tokenizer counts, the server is asked first, and its refusal starts windows. */
   #causeOf(pass: Pass, { backend, body }: Prepared): 'too-long' | null {
-    const limit = this.limitOf(backend);
+    const limit = this.#limitOf(backend, pass.request?.model ?? null);
     if (limit === null) return null;
     const doubt = this.#deps.tokenizer.estimated ? doubtAbout(backend.capabilities) : 1;
     // Where there was too much text to count, it is at least a token for so many bytes.
@@ -235,9 +235,9 @@ class WindowService implements WindowKeeper {
   }
 }
 
-function doubtAbout({ tokenizeRoute, refusesLength }: BackendCapabilities): number {
-  if (refusesLength === false) return doubtIfItCuts;
-  return tokenizeRoute === null ? doubtElse : doubtIfItCounts;
+function doubtAbout({ refusesLength }: BackendCapabilities): number {
+  if (refusesLength === null) return doubtElse;
+  return refusesLength ? doubtIfItRefuses : doubtIfItCuts;
 }
 
 function allowed(facts: {
