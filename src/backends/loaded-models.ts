@@ -13,21 +13,21 @@ export class LoadedModels {
   #windows: ReadonlyMap<string, number>;
   /** Shortest window that a refusal has named. */
   #refusedAt = Infinity;
-  #next = 0;
+  #asked = -Infinity;
+  #next = -Infinity;
 
   /** @param ask never rejects */
   constructor(ask: () => Promise<ServerLimits>, loaded: ReadonlyMap<string, number>) {
     this.#ask = ask;
-    this.#windows = loaded;
+    this.#windows = byName(loaded);
   }
 
   /** null = not known: the model was not seen loaded. The shortest of all for a request that names none. */
   windowOf(model: string | null): number | null {
-    const own =
-      model === null
-        ? Math.min(...this.#windows.values())
-        : (this.#windows.get(model) ?? this.#windows.get(`${model}:latest`) ?? Infinity);
-    const window = Math.min(own, this.#refusedAt);
+    const own = model === null ? this.#shortest() : this.#windows.get(nameOf(model));
+    // Somebody uses it: it will be known once it has answered.
+    if (own === undefined) this.#next = Math.min(this.#next, this.#asked + unknownAgainMs);
+    const window = Math.min(own ?? Infinity, this.#refusedAt);
     return window === Infinity ? null : window;
   }
 
@@ -38,13 +38,30 @@ export class LoadedModels {
   /** A model has just answered: it may not have been loaded before. @returns whether something was learned */
   async answered(): Promise<boolean> {
     if (performance.now() < this.#next) return false;
+    this.#asked = performance.now();
     // Set first: one question at a time.
-    this.#next = performance.now() + unknownAgainMs;
+    this.#next = Infinity;
     const { modelWindows } = await this.#ask();
-    if (modelWindows === null || modelWindows.size === 0) return false;
-    this.#next = performance.now() + knownAgainMs;
-    const all = new Map([...this.#windows, ...modelWindows]);
-    this.#windows = all.size > mostModels ? modelWindows : all;
+    const learned = modelWindows !== null && modelWindows.size > 0;
+    this.#next = this.#asked + (learned ? knownAgainMs : unknownAgainMs);
+    if (!learned) return false;
+    const loaded = byName(modelWindows);
+    const all = new Map([...this.#windows, ...loaded]);
+    this.#windows = all.size > mostModels ? loaded : all;
     return true;
   }
+
+  #shortest(): number {
+    return Math.min(...this.#windows.values());
+  }
+}
+
+function byName(windows: ReadonlyMap<string, number>): Map<string, number> {
+  return new Map(Array.from(windows, ([name, window]) => [nameOf(name), window]));
+}
+
+/** One model has several names: in any case, with or without registry, owner and tag. */
+function nameOf(model: string): string {
+  const name = model.toLowerCase().replace(/^(registry\.ollama\.ai\/)?(library\/)?/, '');
+  return /:[^/]*$/.test(name) ? name : `${name}:latest`;
 }

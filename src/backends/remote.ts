@@ -210,10 +210,12 @@ class RemoteBackend implements Backend {
 
   refusedLength(status: number, body: Uint8Array): LengthRefusal | null {
     const refusal = readLengthRefusal(status, body);
+    const limit = refusal?.limit ?? null;
+    if (limit === null) return refusal;
+    this.#loaded?.refused(limit);
     const known = this.#capabilities.contextWindow;
-    if (refusal !== null && refusal.limit !== null && refusal.limit < (known ?? Infinity)) {
-      this.#loaded?.refused(refusal.limit);
-      this.#capabilities = { ...this.#capabilities, contextWindow: refusal.limit };
+    if (limit < (known ?? Infinity)) {
+      this.#capabilities = { ...this.#capabilities, contextWindow: limit };
     }
     return refusal;
   }
@@ -251,7 +253,8 @@ class RemoteBackend implements Backend {
 
   async #learnWindows(): Promise<void> {
     const loaded = this.#loaded;
-    if (loaded === null || !(await loaded.answered())) return;
+    // Another server may have come meanwhile.
+    if (loaded === null || !(await loaded.answered()) || loaded !== this.#loaded) return;
     const contextWindow = loaded.windowOf(null);
     this.#capabilities = { ...this.#capabilities, contextWindow };
   }

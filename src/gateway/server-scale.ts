@@ -6,7 +6,7 @@ import type { TextTokenizer } from '../tokenize/types.ts';
 /** UTF-16 units of text that a server is asked about. */
 const countedChars = 200_000;
 /** Where nobody has counted. */
-const uncountedScale = 1.15;
+export const uncountedScale = 1.15;
 /** So much of a window is not trusted to be hit exactly. */
 const margin = 1.03;
 /** Models whose last count is remembered, for when the server is late. */

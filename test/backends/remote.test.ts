@@ -4,6 +4,8 @@ import { createServer } from 'node:http';
 import { Readable } from 'node:stream';
 import { test, type TestContext } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
+import { noLimits } from '../../src/backends/limits.ts';
+import { LoadedModels } from '../../src/backends/loaded-models.ts';
 import { createRemoteBackend, type RemoteOptions } from '../../src/backends/remote.ts';
 import type { Backend, ForwardRequest, RawHeaders } from '../../src/backends/types.ts';
 import { SluiceError } from '../../src/core/errors.ts';
@@ -179,11 +181,33 @@ test("Ollama's context windows are learned when models are loaded, and again lat
   seconds += 61;
   await answered();
   assert.deepEqual(windows(), [32_768, 2048, null, 2048], 'what was unloaded is not forgotten');
-  const refusal = { error: { message: 'maximum context length is 4096 tokens' } };
+  const refusal = { error: { message: 'maximum context length is 1024 tokens' } };
   backend.refusedLength?.(400, Buffer.from(JSON.stringify(refusal)));
   seconds += 61;
   await answered();
-  assert.equal(backend.contextWindowOf?.('embed:v1'), 2048);
+  assert.deepEqual(windows(), [1024, 1024, 1024, 1024], 'a refusal is believed');
+});
+
+test('a model that is not known yet is asked about sooner, and under any of its names', async (t) => {
+  let seconds = 100;
+  t.mock.method(performance, 'now', () => seconds * 1000);
+  const loaded = new Map([['embed:latest', 2048]]);
+  let asked = 0;
+  const models = new LoadedModels(() => {
+    asked += 1;
+    return Promise.resolve({ ...noLimits, modelWindows: new Map(loaded) });
+  }, new Map());
+  assert.equal(await models.answered(), true);
+  loaded.set('Chat-7B:latest', 8192);
+  seconds += 5;
+  assert.equal(await models.answered(), false, 'known models are asked about each minute');
+  assert.equal(models.windowOf('library/chat-7b'), null);
+  assert.equal(await models.answered(), true);
+  for (const name of ['chat-7b', 'Chat-7B:latest', 'registry.ollama.ai/library/chat-7b']) {
+    assert.equal(models.windowOf(name), 8192, name);
+  }
+  assert.equal(models.windowOf('chat-7b:q4'), null);
+  assert.equal(asked, 2);
 });
 
 test('a kind that the operator names is not doubted', async (t) => {

@@ -102,6 +102,23 @@ for (const [strategy, window, cap, max_tokens, windows] of [
   });
 }
 
+test('a server that counts more than believed gets fewer windows', async (t) => {
+  const config = { windows: { strategy: 'select', max_total_tokens: 1900 } };
+  const plain = { window: 3000, told: null, estimated: true, config };
+  const extraTokens = (text: string): number => Math.floor(text.length / 2);
+  const many = { 'x-sluice-windows': '8' };
+  const proxy = await start(t, { ...plain, extraTokens });
+  const { status, headers, text } = await post(proxy, '/v1/chat/completions', chat(), many);
+  assert.equal(status, 200, text);
+  const { windows } = reportOf(proxy, headers);
+  assert.ok(windows!.windows.some(({ state }) => state === 'left-out'));
+  const spent = proxy.model.asked.reduce(
+    (sum, { tokens, body }) => sum + tokens + Number(body['max_tokens']),
+    0,
+  );
+  assert.ok(spent <= 1900 && spent > 1000, String(spent));
+});
+
 test('nbce: a cap on costs ends the answer, and what was spent is told', async (t) => {
   const prices = { input_price: 2, output_price: 10 };
   const top = { ' word': -0.1 };

@@ -1,5 +1,5 @@
 /** Asking the windows: the first one alone, so that the others find its prefix cached, then the rest side by side. */
-import { promptTokensLeft, sumOfTokens, type TokenSum } from '../../core/spending.ts';
+import { isWithin, promptTokensLeft, sumOfTokens, type TokenSum } from '../../core/spending.ts';
 import { TooLong } from '../../core/too-long.ts';
 import { poolingAnswer } from './nbce.ts';
 import { collapse } from './collapse.ts';
@@ -14,6 +14,7 @@ import {
 import { pickWindow } from './select.ts';
 import type {
   Ask,
+  AskOptions,
   FinalStage,
   WindowAnswer,
   WindowJob,
@@ -90,9 +91,7 @@ async function answerWindows(
   strategy: 'select' | 'vote',
 ): Promise<{ final: FinalStage; outcomes: WindowOutcome[] }> {
   const options = { maxTokens: job.answerTokens, top: 0 };
-  const { outcomes, answers } = await askAll(job, (window) =>
-    ledger.ask({ type: 'window', window }, options),
-  );
+  const { outcomes, answers } = await askAll(job, ledger, { type: 'window', options });
   const said = answers.map((answer, window) => {
     if (answer === null) return null;
     const nothing = saysNothing(answer.text);
@@ -124,9 +123,7 @@ async function reduceWindows(
   ledger: Ledger,
 ): Promise<{ final: FinalStage; outcomes: WindowOutcome[] }> {
   const options = { maxTokens: job.recordTokens, top: null };
-  const { outcomes, answers } = await askAll(job, (window) =>
-    ledger.ask({ type: 'record', window }, options),
-  );
+  const { outcomes, answers } = await askAll(job, ledger, { type: 'record', options });
   const records: EvidenceRecord[] = [];
   for (const [window, answer] of answers.entries()) {
     if (answer === null) continue;
@@ -224,13 +221,39 @@ function unchoose(outcomes: WindowOutcome[], window: number): void {
   if (outcome !== undefined) outcomes[window] = { ...outcome, state: 'answered' };
 }
 
+/** The most relevant windows that the caps still allow where the server counts more tokens than believed. */
+function affordable(
+  windows: readonly number[],
+  job: WindowJob,
+  facts: {
+    readonly ledger: Ledger;
+    /** Tokens that the server counts for a believed one. */
+    readonly longer: number;
+    readonly maxTokens: number;
+  },
+): number[] {
+  const tokensOf = (at: number): number => Math.ceil((job.windows[at]?.tokens ?? 0) * facts.longer);
+  const relevanceOf = (at: number): number => job.windows[at]?.relevance ?? 0;
+  const last = { prompt: Math.max(...windows.map(tokensOf), 0), answer: job.maxTokens };
+  let spent = sumOfTokens(facts.ledger.spent, last);
+  const paid: number[] = [];
+  for (const at of windows.toSorted((a, b) => relevanceOf(b) - relevanceOf(a))) {
+    const withIt = sumOfTokens(spent, { prompt: tokensOf(at), answer: facts.maxTokens });
+    if (!isWithin(job.cap, withIt)) continue;
+    spent = withIt;
+    paid.push(at);
+  }
+  return paid.sort((a, b) => a - b);
+}
+
 /**
  * Every window once: the leader alone, then the followers. The leader is the longest one, so that what is too long is
  * found out before anything was answered. A window that fails is noted; the others go on.
  */
 async function askAll(
   job: WindowJob,
-  askOne: (window: number) => Promise<WindowAnswer>,
+  ledger: Ledger,
+  ask: { readonly type: 'window' | 'record'; readonly options: AskOptions },
 ): Promise<Asked> {
   const outcomes = job.windows.map((): WindowOutcome => ({ ...unknown, state: 'failed' }));
   const answers: (WindowAnswer | null)[] = job.windows.map(() => null);
@@ -239,7 +262,7 @@ async function askAll(
   const leader = Math.max(0, sizes.indexOf(Math.max(...sizes)));
   const one = async (window: number): Promise<void> => {
     try {
-      answers[window] = await askOne(window);
+      answers[window] = await ledger.ask({ type: ask.type, window }, ask.options);
     } catch (error) {
       job.signal.throwIfAborted();
       if (window === leader && error instanceof TooLong) throw error;
@@ -249,7 +272,14 @@ async function askAll(
   };
   await one(leader);
   const followers = job.windows.flatMap((_, at) => (at === leader ? [] : [at]));
-  await inTurns(followers, job, one);
+  const counted = answers[leader]?.promptTokens ?? 0;
+  const longer = counted / Math.max(1, sizes[leader] ?? 1);
+  const paid =
+    longer <= 1 ? followers : affordable(followers, job, { ledger, longer, ...ask.options });
+  for (const at of followers) {
+    if (!paid.includes(at)) outcomes[at] = { ...unknown, state: 'left-out' };
+  }
+  await inTurns(paid, job, one);
   if (answers.every((answer) => answer === null)) throw first;
   return { outcomes, answers };
 }

@@ -105,7 +105,7 @@ export interface WindowJob {
 
 /** What became of one window. */
 export interface WindowOutcome {
-  readonly state: Exclude<WindowState, 'left-out'>;
+  readonly state: WindowState;
   readonly confidence: number | null;
   readonly error: string | null;
   readonly promptTokens: number | null;

@@ -1,6 +1,6 @@
 /** A request on its way in windows: questions side by side, then the answer through the same handler. */
 import { SluiceError } from '../../core/errors.ts';
-import { costOf } from '../../core/spending.ts';
+import { answerTokensLeft, costOf, sumOfTokens } from '../../core/spending.ts';
 import { TooLong } from '../../core/too-long.ts';
 import type {
   WindowCause,
@@ -24,7 +24,6 @@ import type {
   WindowRun,
 } from '../../context/windows/types.ts';
 import { readAnswer } from './answers.ts';
-import { usualAnswer } from '../template-tokens.ts';
 import { createComposer, demandOf, type Composer } from './bodies.ts';
 import { AnsweredStatus, askBackend, finalHeaders, questionHeaders } from './calls.ts';
 import { capOf, cutWindows, type Cut, type Rules } from './layout.ts';
@@ -118,7 +117,8 @@ export class WindowFlight implements ForwardHandle {
       const composer = createComposer(plan.request, windows, { tools, layout });
       try {
         const job = this.#job(plan, { cut, rules });
-        return { run: await tools.run(job, this.#ask(composer)), cut, rules, composer };
+        const run = await tools.run(job, this.#ask(composer));
+        return { run, cut: afterWindows(cut, run, rules), rules, composer };
       } catch (error) {
         if (!(error instanceof TooLong) || tries === mostCuts) throw error;
         scale *= grown(error, { limit, prompt: cut.longestTokens });
@@ -142,7 +142,7 @@ export class WindowFlight implements ForwardHandle {
       answerTokens: Math.min(config.answer_tokens, maxTokens ?? Infinity, Math.floor(limit / 4)),
       recordTokens: cut.recordTokens,
       roomTokens: cut.roomTokens,
-      maxTokens: Math.min(maxTokens ?? usualAnswer, Math.floor(limit / 4)),
+      maxTokens: cut.reservedTokens,
       cap: capOf(config),
       count,
       scale,
@@ -225,6 +225,16 @@ function cutFor(plan: FlightPlan, rules: Rules): { readonly rules: Rules; readon
     const other: Rules = { ...rules, strategy: 'select' };
     return { rules: other, cut: cutWindows(plan.request, other) };
   }
+}
+
+/** With the answer that the caps allow now that it is known what the windows took. */
+function afterWindows(cut: Cut, run: WindowRun, { config }: Rules): Cut {
+  if (run.final.type !== 'prompt') return cut;
+  const prompts = run.outcomes.map(({ promptTokens }) => promptTokens ?? 0);
+  const prompt = Math.max(cut.longestTokens, ...prompts);
+  const left = answerTokensLeft(capOf(config), sumOfTokens(run.spent, { prompt, answer: 0 }));
+  const answerTokens = Math.max(cut.reservedTokens, Math.min(cut.answerTokens, left));
+  return { ...cut, answerTokens };
 }
 
 /** How much longer a prompt was than it was believed to be. */

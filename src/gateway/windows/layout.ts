@@ -50,6 +50,8 @@ export interface Cut {
   readonly recordTokens: number;
   /** Tokens that the final answer can have, at least. */
   readonly answerTokens: number;
+  /** Of these, what the caps were reckoned with. */
+  readonly reservedTokens: number;
   /** Tokens of the client's request without any of the text, as believed. */
   readonly frameTokens: number;
   /** Tokens of the request about one window without its text, as believed. */
@@ -121,6 +123,7 @@ export function cutWindows(request: WindowRequest, rules: Rules): Cut {
     longestTokens: longest + beside,
     roomTokens: Math.floor((limit - system - answer) / scale),
     recordTokens,
+    reservedTokens: answer,
     answerTokens: strategy === 'reduce' ? answer : Math.max(answer, Math.floor(longer)),
   };
 }

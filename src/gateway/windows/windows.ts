@@ -14,7 +14,7 @@ import type { Pass } from '../pass.ts';
 import { contextWindowOf } from '../context-window.ts';
 import { responseHeaders } from '../report.ts';
 import type { Reports } from '../reports.ts';
-import { createServerScale, type ServerScale } from '../server-scale.ts';
+import { createServerScale, uncountedScale, type ServerScale } from '../server-scale.ts';
 import type { PrepareInput, Prepared, Wishes } from '../types.ts';
 import type { FlightPlan } from './flight.ts';
 import { layoutFor } from './layout.ts';
@@ -27,10 +27,11 @@ const maxSeen = 10_000;
 const countMs = 2000;
 /**
  * A small vocabulary counts up to so many times the tokens of a large one: asking a server that refuses what is too
- * long costs nothing. Others may cut silently; for those that do the count may be too low, and lacks the template.
+ * long costs nothing. Others may cut silently; for those that do a text counts as long as it may be, which is what it is
+ * made to fit by.
  */
 const doubtIfItRefuses = 2;
-const doubtIfItCuts = 0.85;
+const doubtIfItCuts = 1 / uncountedScale;
 const doubtElse = 1.3;
 /** Prose has about four bytes in a token. */
 const mostTokenBytes = 12;
