@@ -31,7 +31,7 @@ export interface ServerLimits {
   readonly slots: number | null;
   /** Of several models the shortest. */
   readonly contextWindow: number | null;
-  /** Of each model that is loaded now, by its name; null = the server has one model. */
+  /** Of each model that was loaded when it was asked, by its name; null = the server has one model. */
   readonly modelWindows: ReadonlyMap<string, number> | null;
 }
 

@@ -36,6 +36,32 @@ export function isWithin(cap: SpendingCap, spent: TokenSum): boolean {
   return cap.cost === null || cap.prices === null || costOf(spent, cap.prices) <= cap.cost;
 }
 
+/**
+ * What fits under a cap, taken one by one in this order: what is too large is passed over.
+ * @param spent what is spent whatever is taken
+ * @param most items that are taken at most
+ */
+export function takeWithin<T>(
+  items: readonly T[],
+  tokensOf: (item: T) => TokenSum,
+  {
+    cap,
+    spent,
+    most,
+  }: { readonly cap: SpendingCap; readonly spent: TokenSum; readonly most: number },
+): { readonly taken: readonly T[]; readonly spent: TokenSum } {
+  const taken: T[] = [];
+  let sum = spent;
+  for (const item of items) {
+    if (taken.length >= most) break;
+    const withIt = sumOfTokens(sum, tokensOf(item));
+    if (!isWithin(cap, withIt)) continue;
+    sum = withIt;
+    taken.push(item);
+  }
+  return { taken, spent: sum };
+}
+
 /** Answer tokens that may still be spent; negative = more is spent than allowed. */
 export function answerTokensLeft(cap: SpendingCap, spent: TokenSum): number {
   return tokensLeft(cap, spent, ({ output }) => output);

@@ -1,5 +1,5 @@
 /** Asking the windows: the first one alone, so that the others find its prefix cached, then the rest side by side. */
-import { isWithin, promptTokensLeft, sumOfTokens, type TokenSum } from '../../core/spending.ts';
+import { promptTokensLeft, sumOfTokens, takeWithin, type TokenSum } from '../../core/spending.ts';
 import { TooLong } from '../../core/too-long.ts';
 import { poolingAnswer } from './nbce.ts';
 import { collapse } from './collapse.ts';
@@ -235,15 +235,12 @@ function affordable(
   const tokensOf = (at: number): number => Math.ceil((job.windows[at]?.tokens ?? 0) * facts.longer);
   const relevanceOf = (at: number): number => job.windows[at]?.relevance ?? 0;
   const last = { prompt: Math.max(...windows.map(tokensOf), 0), answer: job.maxTokens };
-  let spent = sumOfTokens(facts.ledger.spent, last);
-  const paid: number[] = [];
-  for (const at of windows.toSorted((a, b) => relevanceOf(b) - relevanceOf(a))) {
-    const withIt = sumOfTokens(spent, { prompt: tokensOf(at), answer: facts.maxTokens });
-    if (!isWithin(job.cap, withIt)) continue;
-    spent = withIt;
-    paid.push(at);
-  }
-  return paid.sort((a, b) => a - b);
+  const { taken } = takeWithin(
+    windows.toSorted((a, b) => relevanceOf(b) - relevanceOf(a)),
+    (at) => ({ prompt: tokensOf(at), answer: facts.maxTokens }),
+    { cap: job.cap, spent: sumOfTokens(facts.ledger.spent, last), most: windows.length },
+  );
+  return taken.toSorted((a, b) => a - b);
 }
 
 /**

@@ -4,9 +4,9 @@ import type { BoundedCache } from '../../core/bounded-cache.ts';
 import { SluiceError } from '../../core/errors.ts';
 import {
   answerTokensLeft,
-  isWithin,
   promptTokensLeft,
   sumOfTokens,
+  takeWithin,
   type SpendingCap,
   type TokenSum,
 } from '../../core/spending.ts';
@@ -107,16 +107,20 @@ export function cutWindows(request: WindowRequest, rules: Rules): Cut {
   const scored = windows.map((window, at) => ({ ...window, relevance: relevance[at] ?? 0 }));
   const tokensOf = (window: TextWindow): number => Math.ceil(window.tokens * scale);
   const longest = Math.max(0, ...windows.map(tokensOf));
-  const { asked, spent } = affordable(scored, {
-    mostWindows: Math.min(config.max_windows, wanted ?? config.max_windows),
-    cap,
-    last: { prompt: Math.min(limit - answer, longest + last.prompt), answer },
-    tokensOf: (window) => sumOfTokens(own, { prompt: tokensOf(window), answer: 0 }),
-  });
+  // Of too many windows the most relevant ones.
+  const { taken, spent } = takeWithin(
+    scored.toSorted((a, b) => b.relevance - a.relevance),
+    (window) => sumOfTokens(own, { prompt: tokensOf(window), answer: 0 }),
+    {
+      cap,
+      spent: { prompt: Math.min(limit - answer, longest + last.prompt), answer },
+      most: Math.min(config.max_windows, wanted ?? config.max_windows),
+    },
+  );
   const longer = Math.min(limit - frame - longest, answer + answerTokensLeft(cap, spent));
   return {
     windows: scored,
-    asked,
+    asked: scored.flatMap((window, at) => (taken.includes(window) ? [at] : [])),
     sharedTokens: shared,
     frameTokens: frame,
     besideTokens: beside,
@@ -185,33 +189,6 @@ function split(request: WindowRequest, rules: Rules, budget: number): readonly T
     if (!SluiceError.isInstance(error)) throw error;
     throw new SluiceError('WINDOW_TOO_SMALL', error.message, { cause: error });
   }
-}
-
-/** Of too many windows the most relevant ones, as far as the caps allow, and what they and the last stage may take. */
-function affordable(
-  windows: Cut['windows'],
-  caps: {
-    readonly mostWindows: number;
-    readonly cap: SpendingCap;
-    /** Of the last stage. */
-    readonly last: TokenSum;
-    readonly tokensOf: (window: TextWindow) => TokenSum;
-  },
-): { readonly asked: number[]; readonly spent: TokenSum } {
-  const order = windows
-    .map(({ relevance }, at) => ({ relevance, at }))
-    .sort((a, b) => b.relevance - a.relevance || a.at - b.at);
-  const asked: number[] = [];
-  let spent = caps.last;
-  for (const { at } of order) {
-    const window = windows[at];
-    if (window === undefined || asked.length >= caps.mostWindows) break;
-    const withIt = sumOfTokens(spent, caps.tokensOf(window));
-    if (!isWithin(caps.cap, withIt)) continue;
-    spent = withIt;
-    asked.push(at);
-  }
-  return { asked: asked.sort((a, b) => a - b), spent };
 }
 
 /**
