@@ -20,6 +20,8 @@ async function fitted(options: {
   readonly limit: number | null;
   readonly serverTokens?: number | null;
   readonly late?: boolean;
+  /** Windows of models, where each has its own. */
+  readonly windows?: ReadonlyMap<string | null, number>;
   readonly estimated?: boolean;
   readonly sinks?: { readonly start: number; readonly keep: number };
   readonly config?: object;
@@ -54,6 +56,9 @@ async function fitted(options: {
   };
   const backend = {
     capabilities: { contextWindow: limit } as never,
+    ...(options.windows === undefined
+      ? {}
+      : { contextWindowOf: (model: string | null) => options.windows?.get(model) ?? null }),
     ...(serverTokens === null && options.late !== true ? {} : { countTokens }),
   };
   const rules = createFitRules({
@@ -91,6 +96,18 @@ test('a target only where half of the text does not fit beside the answer', asyn
   const last = await fitted({ limit: half, facts: { followed: false } });
   assert.equal(last.fit?.targetTokens, half - beside, 'nothing follows a completion');
   assert.equal((await fitted({ limit: null })).fit, null);
+});
+
+test('where each model has a window, that of the named one counts', async () => {
+  const windows = new Map([
+    ['short', half],
+    ['long', half + 1000],
+  ]);
+  const of = async (model: string): Promise<number | undefined> =>
+    (await fitted({ limit: 10, windows, facts: { model } })).fit?.limitTokens;
+  assert.equal(await of('short'), half);
+  assert.equal(await of('long'), undefined);
+  assert.equal(await of('unknown'), undefined);
 });
 
 test('what would be forwarded counts: text that does not pay whole, under a target as much as that', async () => {
